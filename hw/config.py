@@ -1,0 +1,123 @@
+"""`ArrayConfig`: the geometry of the machine, from which everything else is derived."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from hw.errors import UserError
+
+HEADER_BYTES = 4
+"""Size of a tile or block header in the weight stream, before padding to a line."""
+
+
+def _is_power_of_two(value: int) -> bool:
+    return value > 0 and value & (value - 1) == 0
+
+
+@dataclass(frozen=True)
+class ArrayConfig:
+    """Geometry of the array, its memories and its memory port.
+
+    Sizes are powers of two, so that every address split is a wire.
+
+    Raises:
+        UserError: on a geometry that the RTL cannot be built for.
+    """
+
+    rows: int = 16
+    """Input features of one weight tile (PE rows)."""
+    cols: int = 16
+    """Output features of one weight tile (PE columns)."""
+    acc_depth: int = 256
+    """Tokens that one of the two accumulator banks holds."""
+    act_words: int = 131072
+    """Depth of the activation memory, in words of `word_bytes`."""
+    mem_bytes: int = 16
+    """Width of the AXI4 read port, in bytes a beat."""
+    burst_beats: int = 16
+    """Beats of one read burst."""
+    fifo_beats: int = 256
+    """Depth of the weight-stream FIFO, in beats."""
+    dram_bytes: int = 1 << 25
+    """Size of the simulated DRAM."""
+    mem_latency: int = 64
+    """Cycles from an accepted read address to its first beat, in the simulated DRAM."""
+    clock_mhz: float = 300.0
+    """Clock that cycle counts are turned into time with."""
+
+    def __post_init__(self) -> None:
+        limits = {
+            "rows": (4, 128),
+            "cols": (4, 128),
+            "acc_depth": (4, 4096),
+            "act_words": (256, 1 << 22),
+            "mem_bytes": (4, 64),
+            "burst_beats": (1, 256),
+            "fifo_beats": (16, 4096),
+            "dram_bytes": (1 << 16, 1 << 31),
+        }
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if not _is_power_of_two(value) or not low <= value <= high:
+                raise UserError(
+                    f"{name}={value}: expected a power of two from {low} to {high}; "
+                    f"choose another {name.upper()}"
+                )
+        if self.burst_beats * self.mem_bytes > 4096:
+            raise UserError(
+                f"burst_beats={self.burst_beats}: a burst of {self.mem_bytes}-byte beats may not "
+                f"pass 4096 bytes (AXI4); use at most {4096 // self.mem_bytes}"
+            )
+        if self.burst_beats * 2 > self.fifo_beats:
+            raise UserError(
+                f"fifo_beats={self.fifo_beats}: expected at least two bursts of "
+                f"{self.burst_beats} beats; raise it"
+            )
+        if not 1 <= self.mem_latency <= 4096:
+            raise UserError(f"mem_latency={self.mem_latency}: expected 1 to 4096 cycles")
+        if self.clock_mhz <= 0:
+            raise UserError(f"clock_mhz={self.clock_mhz}: expected a positive frequency")
+
+    @property
+    def word_bytes(self) -> int:
+        """Bytes of one activation-memory word: one token's features of the larger tile side."""
+        return max(self.rows, self.cols)
+
+    @property
+    def line_bytes(self) -> int:
+        """Bytes of the weight stream that the loader takes in a cycle."""
+        return min(self.mem_bytes, self.cols)
+
+    @property
+    def lines_per_beat(self) -> int:
+        return self.mem_bytes // self.line_bytes
+
+    @property
+    def header_lines(self) -> int:
+        """Lines of a tile or block header (4 bytes fit every line)."""
+        return -(-HEADER_BYTES // self.line_bytes)
+
+    @property
+    def block_lines(self) -> int:
+        """Lines of one weight tile's payload."""
+        return self.rows * self.cols // self.line_bytes
+
+    @property
+    def pes(self) -> int:
+        return self.rows * self.cols
+
+    def digest(self) -> str:
+        """First 12 hex digits of the SHA-256 of all fields."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @staticmethod
+    def from_dict(fields: dict[str, int | float]) -> ArrayConfig:
+        """The inverse of `dataclasses.asdict`."""
+        known = ArrayConfig.__dataclass_fields__
+        unknown = sorted(set(fields) - set(known))
+        if unknown:
+            raise UserError(f"array configuration: unknown field {unknown[0]!r}; known: {sorted(known)}")
+        return ArrayConfig(**fields)  # type: ignore[arg-type]

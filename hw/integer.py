@@ -1,0 +1,169 @@
+"""The integer arithmetic of the machine, written once; `docs/integer.md` explains it.
+
+Every function maps numpy integer arrays to numpy integer arrays and accepts any number of leading
+batch dimensions. RTL, ONNX and HLS are held to these functions bit by bit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+IntArray = NDArray[np.integer]
+
+INT8_MIN, INT8_MAX = -128, 127
+INT16_MIN, INT16_MAX = -32768, 32767
+WEIGHT_MAX = 127
+MULTIPLIER_BITS = 16
+SHIFT_MAX = 47
+
+EXP2_FRACTION_BITS = 8
+"""Scores are in units of 2^-8 of a power of two."""
+EXP2_TABLE = np.round(2.0 ** (15 - np.arange(256) / 256.0)).astype(np.int64)
+"""2^15 * 2^(-k/256) for k = 0..255."""
+SOFTMAX_SHIFT = 28
+
+NORM_BITS = 46
+"""The variance is scaled to [2^46, 2^48) before its root is taken."""
+NORM_FRACTION_BITS = 12
+"""Normalized values carry 12 fractional bits."""
+
+
+def saturate(x: ArrayLike, bits: int) -> NDArray[np.int64]:
+    """Clamp to the two's-complement range of `bits`."""
+    half = 1 << (bits - 1)
+    return np.clip(np.asarray(x, dtype=np.int64), -half, half - 1)
+
+
+def round_shift(x: ArrayLike, shift: ArrayLike) -> NDArray[np.int64]:
+    """`floor(x / 2^shift + 1/2)`: the one rounding rule, half towards plus infinity."""
+    x = np.asarray(x, dtype=np.int64)
+    s = np.asarray(shift, dtype=np.int64)
+    half = np.where(s > 0, np.int64(1) << np.maximum(s - 1, 0), 0)
+    return (x + half) >> s
+
+
+def wrap32(x: ArrayLike) -> NDArray[np.int64]:
+    """Reduce to int32, as the accumulators do."""
+    return np.asarray(x, dtype=np.int64).astype(np.int32).astype(np.int64)
+
+
+def exact_matmul(x: IntArray, w: IntArray) -> NDArray[np.int64]:
+    """`x @ w` over integers of at most 8 bits, through floating point where that is exact.
+
+    Args:
+        x: (..., m, k)
+        w: (..., k, n)
+    Returns:
+        int64 (..., m, n), reduced to int32.
+    """
+    k = x.shape[-1]
+    dtype = np.float32 if k * 128 * 128 <= 1 << 24 else np.float64
+    return wrap32(np.matmul(x.astype(dtype), w.astype(dtype)).astype(np.int64))
+
+
+def requantize(
+    acc: ArrayLike, bias: ArrayLike, mult: ArrayLike, shift: ArrayLike, bits: int
+) -> NDArray[np.int64]:
+    """Accumulator to `bits`-bit output: `saturate(round_shift((acc + bias) * mult, shift))`.
+
+    Args:
+        acc: int32 (..., tokens, channels)
+        bias: int32 (channels)
+        mult: unsigned 16 bit (channels)
+        shift: 0 to 47 (channels)
+        bits: 8 or 16
+    """
+    total = wrap32(np.asarray(acc, dtype=np.int64) + np.asarray(bias, dtype=np.int64))
+    return saturate(round_shift(total * np.asarray(mult, dtype=np.int64), shift), bits)
+
+
+def quantize_multiplier(real: ArrayLike) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    """Fixed-point form `mult / 2^shift` of non-negative real factors below 2^15.
+
+    `mult` keeps 16 significant bits where the shift allows; a factor too small to matter becomes 0.
+    """
+    factor = np.asarray(real, dtype=np.float64)
+    if np.any(factor < 0) or np.any(factor >= 2.0**15) or not np.all(np.isfinite(factor)):
+        raise ValueError("requantization factors must lie in [0, 2^15)")
+    _, exponent = np.frexp(np.where(factor > 0, factor, 1.0))
+    shift = np.clip(MULTIPLIER_BITS - exponent, 0, SHIFT_MAX)
+    mult = np.floor(factor * 2.0**shift + 0.5)
+    too_large = mult >= 1 << MULTIPLIER_BITS
+    shift = np.where(too_large, shift - 1, shift)
+    mult = np.where(too_large, np.floor(factor * 2.0**shift + 0.5), mult)
+    return mult.astype(np.uint16), shift.astype(np.uint8)
+
+
+def add(a: IntArray, b: IntArray) -> NDArray[np.int64]:
+    """Residual addition of two int16 tensors of one scale, saturating."""
+    return saturate(a.astype(np.int64) + b.astype(np.int64), 16)
+
+
+def softmax(scores: IntArray, probability_mult: int) -> NDArray[np.int64]:
+    """Softmax over the last axis by a table of powers of two and one reciprocal a row.
+
+    Args:
+        scores: int16 (..., n) in units of 2^-8 of a power of two.
+        probability_mult: `round(2^12 / scale)` of the int8 output.
+    Returns:
+        int8 values 0..127 (..., n).
+    """
+    x = scores.astype(np.int64)
+    distance = x.max(axis=-1, keepdims=True) - x
+    whole = np.minimum(distance >> EXP2_FRACTION_BITS, 31)
+    power = EXP2_TABLE[distance & ((1 << EXP2_FRACTION_BITS) - 1)] >> whole
+    reciprocal = (probability_mult << 16) // power.sum(axis=-1, keepdims=True)
+    return np.minimum(round_shift(power * reciprocal, SOFTMAX_SHIFT), INT8_MAX)
+
+
+def integer_sqrt(x: IntArray) -> NDArray[np.int64]:
+    """`floor(sqrt(x))` for 0 <= x < 2^52."""
+    root = np.floor(np.sqrt(x.astype(np.float64))).astype(np.int64)
+    root = np.where(root * root > x, root - 1, root)
+    return np.where((root + 1) * (root + 1) <= x, root + 1, root)
+
+
+def layernorm(
+    x: IntArray, gain: IntArray, offset: IntArray, shift: int, epsilon: int
+) -> NDArray[np.int64]:
+    """Layer normalization over the last axis, from int16 to int8.
+
+    With C channels, `d = C x - sum(x)` and `v = C sum(x^2) - sum(x)^2 + epsilon`, the normalized
+    value is `d / sqrt(v)`. `v` is scaled by an even power of two to [2^46, 2^48), so that its root
+    has 24 bits and one division a token gives the reciprocal.
+
+    Args:
+        x: int16 (..., channels)
+        gain: int16 (channels), `gamma / scale * 2^(shift - 12)`
+        offset: int32 (channels), `beta / scale * 2^shift`
+        shift: rounding shift of the result
+        epsilon: the epsilon of the float layer times C^2 / scale_in^2, at least 1
+    """
+    x = x.astype(np.int64)
+    channels = x.shape[-1]
+    total = x.sum(axis=-1, keepdims=True)
+    centred = channels * x - total
+    variance = channels * (x * x).sum(axis=-1, keepdims=True) - total * total + epsilon
+    _, exponent = np.frexp(variance.astype(np.float64))
+    # frexp may round up to the next power of two above 2^53; int64 variances stay below it.
+    half_shift = (NORM_BITS + 2 - exponent.astype(np.int64)) // 2  # 2^46 <= v 4^half_shift < 2^48
+    scaled = np.where(
+        half_shift >= 0,
+        variance << np.maximum(2 * half_shift, 0),
+        variance >> np.maximum(-2 * half_shift, 0),
+    )
+    reciprocal = (np.int64(1) << NORM_BITS) // integer_sqrt(scaled)
+    normalized = round_shift(centred * reciprocal, NORM_BITS - NORM_FRACTION_BITS - half_shift)
+    return saturate(round_shift(normalized * gain + offset, shift), 8)
+
+
+def mean_tokens(x: IntArray, mult: int, shift: int) -> NDArray[np.int64]:
+    """Mean over the token axis (second to last), kept: `saturate(round_shift(sum * mult, shift))`."""
+    total = x.astype(np.int64).sum(axis=-2, keepdims=True)
+    return saturate(round_shift(total * mult, shift), 16)
+
+
+def lookup(x: IntArray, table: IntArray) -> NDArray[np.int64]:
+    """`table[x + 128]` for int8 `x`; the table has 256 int8 entries."""
+    return table.astype(np.int64)[x.astype(np.int64) - INT8_MIN]

@@ -1,0 +1,1 @@
+"""Everything that decides what to remove from a Vision Transformer, and its quantization."""

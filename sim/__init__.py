@@ -1,0 +1,1 @@
+"""Running the machine: integer reference, cycle model, cocotb benches, per-layer reports."""
