@@ -6,10 +6,11 @@ from typing import Annotated
 import numpy as np
 import typer
 from safetensors import safe_open
-from safetensors.numpy import save_file
 
+from hw.artifacts import write_tensors
 from prune.demo import CLASSES, IMAGES_PATH, WEIGHTS_PATH
-from prune.demo.checkpoint import load_demo, replace_file, save_weights
+from prune.demo.checkpoint import load_demo, save_weights
+from prune.demo.cli import one_line_errors
 from prune.demo.evaluate import top1
 from prune.demo.fashion import load_split
 
@@ -33,13 +34,10 @@ def main(
     checkpoint: Annotated[Path, typer.Option(help="Weights from prune.demo.train.")],
 ) -> None:
     """Measure the checkpoint on the full test set and write both bundled files."""
-    try:
+    with one_line_errors():
         train_images, train_labels = load_split(data, "train")
         test_images, test_labels = load_split(data, "test")
         model = load_demo(checkpoint)
-    except (FileNotFoundError, ValueError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from error
 
     rng = np.random.default_rng(_SEED)
     calibration = balanced_indices(train_labels, CALIBRATION_IMAGES, rng)
@@ -50,13 +48,15 @@ def main(
         "test.images": test_images[test],
         "test.labels": test_labels[test].astype(np.uint8),
     }
-    replace_file(IMAGES_PATH, lambda temporary: save_file(arrays, temporary))
+    with one_line_errors():
+        write_tensors(IMAGES_PATH, arrays)
 
     with safe_open(checkpoint, "numpy") as file:
         metadata = dict(file.metadata() or {})
     accuracy = top1(model, test_images, test_labels)
     metadata["test_top1"] = f"{accuracy:.4f}"
-    save_weights(model, WEIGHTS_PATH, metadata)
+    with one_line_errors():
+        save_weights(model, WEIGHTS_PATH, metadata)
     for path in (IMAGES_PATH, WEIGHTS_PATH):
         typer.echo(f"{path.name}: {path.stat().st_size} bytes")
     typer.echo(f"top-1 {accuracy:.2%} on the full test set")

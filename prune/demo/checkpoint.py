@@ -1,6 +1,5 @@
 """Writing and reading the demo's checkpoints, whole or not at all."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -8,23 +7,19 @@ from safetensors.torch import load_file, save_file
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
+from hw.artifacts import replacing
 from prune.demo import build_demo
 
 
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it into place."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def save_weights(model: nn.Module, path: Path, metadata: dict[str, str]) -> None:
-    """Write the model's weights and `metadata` to the safetensors file `path`."""
+    """Write the model's weights and `metadata` to the safetensors file `path`.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    replace_file(path, lambda temporary: save_file(weights, temporary, metadata))
+    with replacing(path) as temporary:
+        save_file(weights, temporary, metadata)
 
 
 def load_demo(path: Path) -> VisionTransformer:

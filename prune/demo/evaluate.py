@@ -10,6 +10,7 @@ from torch import nn
 
 from prune.demo import WEIGHTS_PATH, normalize
 from prune.demo.checkpoint import load_demo
+from prune.demo.cli import one_line_errors
 from prune.demo.fashion import download as download_fashion
 from prune.demo.fashion import load_split
 
@@ -33,12 +34,9 @@ def main(
     download: Annotated[bool, typer.Option(help="Fetch the data set into DATA first.")] = False,
 ) -> None:
     """Print the float model's top-1 accuracy on the full test set."""
-    try:
+    with one_line_errors():
         images, labels = load_split(download_fashion(data) if download else data, "test")
         model = load_demo(checkpoint)
-    except (FileNotFoundError, ValueError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from error
     accuracy = top1(model, images, labels)
     typer.echo(f"top-1 {accuracy:.2%} ({round(accuracy * len(images))} of {len(images)} images)")
 

@@ -14,7 +14,7 @@ _COUNT = {"train": 60000, "test": 10000}
 _UNSIGNED_BYTE = 0x08
 _REMEDY = (
     "install the Debian package dataset-fashion-mnist and pass "
-    "--data /usr/share/datasets/fashion-mnist, or pass --download"
+    "--data /usr/share/datasets/fashion-mnist, or pass --download to prune.demo.train"
 )
 
 

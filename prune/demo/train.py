@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from hw.artifacts import replacing
 from prune.demo import build_demo, normalize
-from prune.demo.checkpoint import replace_file, save_weights
+from prune.demo.checkpoint import save_weights
+from prune.demo.cli import one_line_errors
 from prune.demo.evaluate import top1
 from prune.demo.fashion import download as download_fashion
 from prune.demo.fashion import load_split
@@ -108,7 +110,11 @@ class Trainer:
         return total / self.steps_per_epoch
 
     def save_state(self, path: Path) -> None:
-        """Write all a resumed run needs into one file, so that its parts cannot disagree."""
+        """Write all a resumed run needs into one file, so that its parts cannot disagree.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
         state = {
             "recipe": asdict(self.recipe),
             "epoch": self.epoch,
@@ -116,7 +122,8 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
         }
-        replace_file(path, lambda temporary: torch.save(state, temporary))
+        with replacing(path) as temporary:
+            torch.save(state, temporary)
 
     def load_state(self, path: Path) -> None:
         """Continue from `path`.
@@ -159,25 +166,22 @@ def main(
     if threads:
         torch.set_num_threads(threads)
     state_path = out.with_suffix(".state.pt")
-    try:
+    with one_line_errors():
         raw_images, raw_labels = load_split(download_fashion(data) if download else data, "train")
         # The last training images are held out to show progress, so the test set stays unseen.
         images, labels = normalize(raw_images[:-_HELD_OUT]), torch.from_numpy(raw_labels)
         trainer = Trainer(Recipe(epochs, seed), len(images))
         if resume:
             trainer.load_state(state_path)
-    except (FileNotFoundError, ValueError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from error
 
-    out.parent.mkdir(parents=True, exist_ok=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console()) as progress:
         while trainer.epoch < epochs:
             loss = trainer.train_epoch(images, labels, progress)
             held_out = top1(trainer.model, raw_images[-_HELD_OUT:], raw_labels[-_HELD_OUT:])
-            trainer.save_state(state_path)
-            save_weights(trainer.model, out, {"epochs": str(trainer.epoch), "seed": str(seed)})
+            with one_line_errors():
+                trainer.save_state(state_path)
+                save_weights(trainer.model, out, {"epochs": str(trainer.epoch), "seed": str(seed)})
             progress.console.print(
                 f"epoch {trainer.epoch}/{epochs}: loss {loss:.4f}, held-out top-1 {held_out:.2%}"
             )

@@ -17,7 +17,7 @@ from prune.demo import (
     load_bundled_weights,
 )
 from prune.demo.bundle import balanced_indices
-from prune.demo.checkpoint import load_demo, replace_file
+from prune.demo.checkpoint import load_demo
 from prune.demo.evaluate import top1
 from prune.demo.fashion import load_split, read_idx
 from prune.demo.train import Recipe, Trainer, augment
@@ -110,19 +110,6 @@ def test_checkpoint_of_another_format_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"not a checkpoint")
     with pytest.raises(ValueError, match="expected a safetensors checkpoint"):
         load_demo(path)
-
-
-def test_interrupted_write_keeps_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "weights"
-    path.write_text("old")
-
-    def fail(temporary: Path) -> None:
-        temporary.write_text("half")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        replace_file(path, fail)
-    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {"weights": "old"}
 
 
 def test_balanced_sample_differs_by_at_most_one_per_class() -> None:
