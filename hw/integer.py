@@ -125,9 +125,9 @@ def integer_sqrt(x: IntArray) -> NDArray[np.int64]:
 
 
 def layernorm(
-    x: IntArray, gain: IntArray, offset: IntArray, shift: int, epsilon: int
+    x: IntArray, gain: IntArray, offset: IntArray, shift: int, epsilon: int, bits: int = 8
 ) -> NDArray[np.int64]:
-    """Layer normalization over the last axis, from int16 to int8.
+    """Layer normalization over the last axis, from int16 to int8 (int16 for a norm before blocks).
 
     With C channels, `d = C x - sum(x)` and `v = C sum(x^2) - sum(x)^2 + epsilon`, the normalized
     value is `d / sqrt(v)`. `v` is scaled by an even power of two to [2^46, 2^48), so that its root
@@ -139,6 +139,7 @@ def layernorm(
         offset: int32 (channels), `beta / scale * 2^shift`
         shift: rounding shift of the result
         epsilon: the epsilon of the float layer times C^2 / scale_in^2, at least 1
+        bits: 8 or 16
     """
     x = x.astype(np.int64)
     channels = x.shape[-1]
@@ -155,7 +156,7 @@ def layernorm(
     )
     reciprocal = (np.int64(1) << NORM_BITS) // integer_sqrt(scaled)
     normalized = round_shift(centred * reciprocal, NORM_BITS - NORM_FRACTION_BITS - half_shift)
-    return saturate(round_shift(normalized * gain + offset, shift), 8)
+    return saturate(round_shift(normalized * gain + offset, shift), bits)
 
 
 def mean_tokens(x: IntArray, mult: int, shift: int) -> NDArray[np.int64]:

@@ -1,0 +1,71 @@
+"""Which Vision Transformers the flow can run: the first feature it lacks, by name."""
+
+from __future__ import annotations
+
+from timm.layers import Attention, LayerScale, Mlp, PatchEmbed
+from timm.models.deit import VisionTransformerDistilled
+from timm.models.vision_transformer import Block, VisionTransformer
+from torch import nn
+
+
+def unsupported_feature(model: VisionTransformer) -> str | None:
+    """Name of the first feature of `model` that has no integer operation, or None."""
+    return _outside_blocks(model) or next(filter(None, map(_in_block, model.blocks)), None)
+
+
+def _is(module: object, *kinds: type) -> bool:
+    """Whether the class is one of `kinds` itself: a subclass may compute something else."""
+    return type(module) in kinds
+
+
+def _is_layernorm(module: object) -> bool:
+    return isinstance(module, nn.LayerNorm) and module.elementwise_affine
+
+
+def _outside_blocks(model: VisionTransformer) -> str | None:
+    embed = model.patch_embed
+    if not _is(model, VisionTransformer, VisionTransformerDistilled):
+        return f"the model class {type(model).__name__}"
+    if not _is(embed, PatchEmbed):
+        return f"the patch embedding {type(embed).__name__}"
+    if not _is(embed.norm, nn.Identity):
+        return "a norm in the patch embedding"
+    if embed.patch_size[0] != embed.patch_size[1]:
+        return f"the non-square patch {embed.patch_size}"
+    if model.attn_pool is not None:
+        return "attention pooling"
+    if model.global_pool not in ("token", "avg"):
+        return f"the pooling {model.global_pool!r}"
+    if not (_is_layernorm(model.norm_pre) or _is(model.norm_pre, nn.Identity)):
+        return f"the norm {type(model.norm_pre).__name__}"
+    finals = [m for m in (model.norm, model.fc_norm) if not _is(m, nn.Identity)]
+    if len(finals) != 1 or not _is_layernorm(finals[0]):
+        return "a final norm other than one LayerNorm"
+    if not isinstance(model.head, nn.Linear):
+        return "a model without classifier (num_classes=0)"
+    return None
+
+
+def _in_block(block: nn.Module) -> str | None:
+    if not _is(block, Block):
+        return f"the block {type(block).__name__}"
+    attention, mlp = block.attn, block.mlp
+    if not _is(attention, Attention):
+        return f"the attention {type(attention).__name__}"
+    if not (_is(attention.q_norm, nn.Identity) and _is(attention.k_norm, nn.Identity)):
+        return "qk_norm"
+    if not _is(attention.norm, nn.Identity):
+        return "scale_attn_norm"
+    if attention.gate is not None:
+        return "gated attention"
+    if not _is(mlp, Mlp):
+        return f"the MLP {type(mlp).__name__}"
+    if not _is(mlp.norm, nn.Identity):
+        return "scale_mlp_norm"
+    for norm in (block.norm1, block.norm2):
+        if not _is_layernorm(norm):
+            return f"the norm {type(norm).__name__}"
+    for scale in (block.ls1, block.ls2):
+        if not _is(scale, nn.Identity, LayerScale):
+            return f"the layer scale {type(scale).__name__}"
+    return None
