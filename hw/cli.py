@@ -1,0 +1,68 @@
+"""What the command lines share: errors in one line on stderr, and the array's geometry."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+
+from hw.artifacts import read_json
+from hw.config import ArrayConfig
+from hw.errors import UserError
+
+BAD_INPUT = 2
+"""Exit status after an input that cannot be used."""
+INTERRUPTED = 130
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(BAD_INPUT)
+
+
+def run_app(app: typer.Typer, args: list[str] | None = None) -> NoReturn:
+    """Run `app` on `args` (default `sys.argv[1:]`) and exit with its status.
+
+    A `UserError`, a wrong option or a full disk prints `error: ...` in one line and exits with 2,
+    an interrupt exits with 130. A command returns another status by raising `typer.Exit(status)`.
+    """
+    try:
+        status = app(args, standalone_mode=False)
+    except UserError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except typer.Abort:
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        _fail(f"{error.filename or 'disk'}: {error.strerror}; free some space or change OUT")
+    except Exception as error:
+        # typer bundles its own click, whose usage errors share only this method with click's.
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(error.format_message() or "no command given; try --help")
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def array_config(
+    path: Path | None = None, rows: int | None = None, cols: int | None = None
+) -> ArrayConfig:
+    """The geometry of a JSON file of `ArrayConfig` fields, or the default; `rows`, `cols` win.
+
+    Raises:
+        UserError: the file cannot be read, or the geometry cannot be built.
+    """
+    fields = read_json(path, "a JSON object of ArrayConfig fields") if path is not None else {}
+    if not isinstance(fields, dict):
+        raise UserError(f"{path}: expected a JSON object, e.g. {{'rows': 16, 'cols': 16}}")
+    fields |= {k: v for k, v in (("rows", rows), ("cols", cols)) if v is not None}
+    for name, value in fields.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise UserError(f"{path}: {name}={value!r}: expected a number")
+    return ArrayConfig.from_dict(fields)

@@ -1,0 +1,30 @@
+"""Pruning methods: each orders the blocks of every layer and estimates the harm of removal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hw.errors import UserError
+from prune.blocks import BlockShape
+from prune.methods.base import BlockMethod, Ranking
+from prune.methods.lpvit import LPViT
+from prune.methods.magnitude import Magnitude
+
+__all__ = ["METHODS", "BlockMethod", "LPViT", "Magnitude", "Ranking", "method_named"]
+
+METHODS: dict[str, Callable[[BlockShape], BlockMethod]] = {
+    "magnitude": lambda block: Magnitude(block),
+    "lpvit": lambda block: LPViT(block),
+    "lpvit-corrected": lambda block: LPViT(block, second_order="corrected", power="corrected"),
+}
+
+
+def method_named(name: str, block: BlockShape) -> BlockMethod:
+    """The method that the command line calls `name`.
+
+    Raises:
+        UserError: no such method.
+    """
+    if name not in METHODS:
+        raise UserError(f"method {name!r}: unknown; choose one of {', '.join(METHODS)}")
+    return METHODS[name](block)

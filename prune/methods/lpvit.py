@@ -1,0 +1,191 @@
+"""LPViT: block pruning with a loss and a power curve per layer (Xu et al., ECCV 2024).
+
+Paper: arXiv 2407.02068; details the paper leaves open follow the settings of its public release,
+without its code. With g the gradient of mean(f(x)^2) over the calibration images, and dw the change
+of a layer's weights when the share a of its blocks is removed:
+
+- blocks are ordered by mean |w g|, lowest first;
+- distortion d(a) = mean((dw g)^2) + 1/2 dw' H dw, with H = g g' + eps I, at 101 values of a,
+  smoothed by a debiased moving average;
+- power P(a) = a * blocks * floor(in_features / 16), added as d + beta P, where beta is the mean
+  over the layers of the largest slope of d, divided by that of P.
+
+Two things are wrong in the published form, and both forms are here. The quadratic term is
+accumulated from step to step; with DD the change of this step and dw the change after it, the
+release adds 1/2 (2 dw + DD)' H DD, while 1/2 (2 dw - DD)' H DD telescopes to 1/2 dw' H dw. And it
+adds the power of the *removed* share, which spares the layers of most power.
+
+Unlike the published allocation (the share whose slope d'(a) is nearest to 2^s), ours takes slopes
+per unit of price on the convex hull of the curve, see `prune.allocate`. The largest slope comes
+from central differences here, from a five-point stencil in the release.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hw.errors import UserError
+from prune.blocks import PrunableLayer
+from prune.methods.base import BlockMethod, Ranking
+
+Form = Literal["published", "corrected"]
+Power = Literal["published", "corrected", "off"]
+
+_RATIOS = np.arange(101) / 100
+_POWER_UNIT = 16
+_BATCH = 8
+
+Curve = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LPViT(BlockMethod):
+    """LPViT as published, or with either of its two defects corrected."""
+
+    second_order: Form = "published"
+    """Accumulation of the quadratic term."""
+    power: Power = "published"
+    """Sign of the power term: as published it grows with the removed share."""
+    power_weight: float | Literal["slope-ratio"] = "slope-ratio"
+    """beta; "slope-ratio" is the published choice."""
+    damping: float = 1e-7
+    """eps of H; the release's value."""
+    smoothing: float = 0.1
+    """Weight of the past in the moving average: 0.1 for DeiT, 0.9 for Swin in the release."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.second_order not in get_args(Form):
+            raise UserError(f"second_order={self.second_order!r}: expected one of {get_args(Form)}")
+        if self.power not in get_args(Power):
+            raise UserError(f"power={self.power!r}: expected one of {get_args(Power)}")
+        if self.power_weight != "slope-ratio" and not (
+            isinstance(self.power_weight, int | float) and 0 <= self.power_weight < math.inf
+        ):
+            raise UserError(
+                f"power_weight={self.power_weight!r}: expected 'slope-ratio' or a number from 0"
+            )
+        if self.damping < 0:
+            raise UserError(f"damping={self.damping}: expected a number from 0")
+        if not 0 <= self.smoothing < 1:
+            raise UserError(f"smoothing={self.smoothing}: expected a weight from 0 to below 1")
+
+    def rank(
+        self, model: nn.Module, layers: Sequence[PrunableLayer], calibration: Tensor
+    ) -> dict[str, Ranking]:
+        gradients = output_gradients(model, layers, calibration)
+        orders, distortions, powers = {}, {}, {}
+        for layer in layers:
+            name = layer.name
+            orders[name], distortions[name] = self._distortion(layer, gradients[name])
+            in_features = layer.grid.shape[1]
+            powers[name] = _RATIOS * layer.grid.total * (in_features // _POWER_UNIT)
+        beta = self._beta(list(distortions.values()), list(powers.values()))
+        rankings = {}
+        for layer in layers:
+            name = layer.name
+            removed = np.arange(layer.grid.total + 1) / layer.grid.total
+            rankings[name] = Ranking(
+                orders[name],
+                np.interp(removed, _RATIOS, distortions[name]),
+                np.interp(removed, _RATIOS, distortions[name] + beta * powers[name]),
+            )
+        return rankings
+
+    def _distortion(
+        self, layer: PrunableLayer, gradient: Tensor
+    ) -> tuple[NDArray[np.int64], Curve]:
+        weight, grid = layer.matrix(), layer.grid
+        product = weight * gradient
+        score = grid.sums(product.abs()).numpy().ravel() / grid.elements().ravel()
+        order = np.argsort(score, kind="stable")
+        removed = grid.total - np.floor((1 - _RATIOS) * grid.total + 1e-9).astype(np.int64)
+
+        def at_ratios(matrix: Tensor) -> Curve:
+            """Sum of `matrix` over the blocks removed at each ratio."""
+            blocks = grid.sums(matrix).numpy().ravel()[order]
+            return np.concatenate([[0.0], np.cumsum(blocks)])[removed]
+
+        first = at_ratios(product.square()) / weight.numel()
+        second = second_order_curve(
+            slope=-at_ratios(product),
+            change=-at_ratios(weight),
+            squared_change=at_ratios(weight.square()),
+            damping=self.damping,
+            form=self.second_order,
+        )
+        return order, smooth(first + second, self.smoothing)
+
+    def _beta(self, distortions: Sequence[Curve], powers: Sequence[Curve]) -> float:
+        if self.power == "off":
+            return 0.0
+        sign = 1.0 if self.power == "published" else -1.0
+        if self.power_weight != "slope-ratio":
+            return sign * self.power_weight
+        steepest = [
+            np.mean([np.gradient(curve, _RATIOS).max() for curve in curves])
+            for curves in (distortions, powers)
+        ]
+        return sign * float(steepest[0] / steepest[1]) if steepest[1] > 0 else 0.0
+
+
+def output_gradients(
+    model: nn.Module, layers: Sequence[PrunableLayer], images: Tensor
+) -> dict[str, Tensor]:
+    """Gradient of mean(model(images)^2) with respect to every layer's matrix, (out, in) by name."""
+    weights = [layer.module.weight for layer in layers]
+    totals = [torch.zeros_like(layer.matrix()) for layer in layers]
+    required, training = [weight.requires_grad for weight in weights], model.training
+    model.eval()
+    for weight in weights:
+        weight.requires_grad_(True)
+    try:
+        for batch in images.split(_BATCH):
+            loss = model(batch).square().mean() * (len(batch) / len(images))
+            for total, gradient in zip(totals, torch.autograd.grad(loss, weights), strict=True):
+                total += gradient.flatten(1)
+    finally:
+        model.train(training)
+        for weight, before in zip(weights, required, strict=True):
+            weight.requires_grad_(before)
+    return {layer.name: total for layer, total in zip(layers, totals, strict=True)}
+
+
+def second_order_curve(
+    slope: Curve, change: Curve, squared_change: Curve, damping: float, form: Form
+) -> Curve:
+    """1/2 dw' (g g' + damping I) dw along nested removals, accumulated step by step.
+
+    Args, each over the same steps and 0 at the first:
+        slope: g' dw.
+        change: sum of dw.
+        squared_change: sum of dw^2.
+        form: "published" accumulates 1/2 (2 dw + DD)' H DD, and adds the damping to the step's
+            entries of H DD instead of multiplying them by it; "corrected" is exact.
+    """
+    step = np.diff(slope)
+    if form == "published":
+        quadratic = (2 * slope[1:] + step) * step
+        damped = 3 * damping * np.diff(change)  # dw = DD wherever DD is not 0
+    else:
+        quadratic = (2 * slope[1:] - step) * step
+        damped = damping * np.diff(squared_change)
+    return np.concatenate([[0.0], np.cumsum(0.5 * (quadratic + damped))])
+
+
+def smooth(curve: Curve, weight: float) -> Curve:
+    """Exponential moving average with `weight` on the past, divided by the weights seen so far."""
+    smoothed = np.empty_like(curve)
+    average = 0.0
+    for index, value in enumerate(curve):
+        average = weight * average + (1 - weight) * value
+        smoothed[index] = average / (1 - weight ** (index + 1))
+    return smoothed
