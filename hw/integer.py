@@ -14,6 +14,8 @@ IntArray = NDArray[np.integer]
 INT8_MIN, INT8_MAX = -128, 127
 INT16_MIN, INT16_MAX = -32768, 32767
 WEIGHT_MAX = 127
+EXACT_DEPTH = 1024
+"""Products of int8 pairs that float32 adds up without rounding: 2^10 * 2^14 = 2^24."""
 MULTIPLIER_BITS = 16
 SHIFT_MAX = 47
 
@@ -40,7 +42,9 @@ def round_shift(x: ArrayLike, shift: ArrayLike) -> NDArray[np.int64]:
     x = np.asarray(x, dtype=np.int64)
     s = np.asarray(shift, dtype=np.int64)
     half = np.where(s > 0, np.int64(1) << np.maximum(s - 1, 0), 0)
-    return (x + half) >> s
+    rounded = x + half
+    rounded >>= s
+    return rounded
 
 
 def wrap32(x: ArrayLike) -> NDArray[np.int64]:
@@ -49,7 +53,7 @@ def wrap32(x: ArrayLike) -> NDArray[np.int64]:
 
 
 def exact_matmul(x: IntArray, w: IntArray) -> NDArray[np.int64]:
-    """`x @ w` over integers of at most 8 bits, through floating point where that is exact.
+    """`x @ w` over integers of at most 8 bits, by float32 products in exact pieces.
 
     Args:
         x: (..., m, k)
@@ -57,9 +61,12 @@ def exact_matmul(x: IntArray, w: IntArray) -> NDArray[np.int64]:
     Returns:
         int64 (..., m, n), reduced to int32.
     """
-    k = x.shape[-1]
-    dtype = np.float32 if k * 128 * 128 <= 1 << 24 else np.float64
-    return wrap32(np.matmul(x.astype(dtype), w.astype(dtype)).astype(np.int64))
+    x, w = x.astype(np.float32), w.astype(np.float32)
+    total = np.matmul(x[..., :EXACT_DEPTH], w[..., :EXACT_DEPTH, :]).astype(np.int64)
+    for start in range(EXACT_DEPTH, x.shape[-1], EXACT_DEPTH):
+        piece = slice(start, start + EXACT_DEPTH)
+        total += np.matmul(x[..., piece], w[..., piece, :]).astype(np.int64)
+    return wrap32(total)
 
 
 def requantize(
@@ -160,7 +167,7 @@ def layernorm(
 
 
 def mean_tokens(x: IntArray, mult: int, shift: int) -> NDArray[np.int64]:
-    """Mean over the token axis (second to last), kept: `saturate(round_shift(sum * mult, shift))`."""
+    """`saturate(round_shift(sum * mult, shift))` over the token axis (second to last), kept."""
     total = x.astype(np.int64).sum(axis=-2, keepdims=True)
     return saturate(round_shift(total * mult, shift), 16)
 
