@@ -30,7 +30,9 @@ def replacing(path: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         os.close(handle)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); free or change OUT") from error
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); free or change OUT"
+        ) from error
     temporary = Path(name)
     try:
         yield temporary

@@ -8,9 +8,6 @@ from dataclasses import asdict, dataclass
 
 from hw.errors import UserError
 
-HEADER_BYTES = 4
-"""Size of a tile or block header in the weight stream, before padding to a line."""
-
 
 def _is_power_of_two(value: int) -> bool:
     return value > 0 and value & (value - 1) == 0
@@ -40,8 +37,6 @@ class ArrayConfig:
     """Beats of one read burst."""
     fifo_beats: int = 256
     """Depth of the weight-stream FIFO, in beats."""
-    dram_bytes: int = 1 << 25
-    """Size of the simulated DRAM."""
     mem_latency: int = 64
     """Cycles from an accepted read address to its first beat, in the simulated DRAM."""
     clock_mhz: float = 300.0
@@ -56,7 +51,6 @@ class ArrayConfig:
             "mem_bytes": (4, 64),
             "burst_beats": (1, 256),
             "fifo_beats": (16, 4096),
-            "dram_bytes": (1 << 16, 1 << 31),
         }
         for name, (low, high) in limits.items():
             value = getattr(self, name)
@@ -87,17 +81,12 @@ class ArrayConfig:
 
     @property
     def line_bytes(self) -> int:
-        """Bytes of the weight stream that the loader takes in a cycle."""
+        """Bytes of the weight stream that the loader takes in a cycle; a header fits one line."""
         return min(self.mem_bytes, self.cols)
 
     @property
     def lines_per_beat(self) -> int:
         return self.mem_bytes // self.line_bytes
-
-    @property
-    def header_lines(self) -> int:
-        """Lines of a tile or block header (4 bytes fit every line)."""
-        return -(-HEADER_BYTES // self.line_bytes)
 
     @property
     def block_lines(self) -> int:
@@ -119,5 +108,7 @@ class ArrayConfig:
         known = ArrayConfig.__dataclass_fields__
         unknown = sorted(set(fields) - set(known))
         if unknown:
-            raise UserError(f"array configuration: unknown field {unknown[0]!r}; known: {sorted(known)}")
+            raise UserError(
+                f"array configuration: unknown field {unknown[0]!r}; known: {', '.join(known)}"
+            )
         return ArrayConfig(**fields)  # type: ignore[arg-type]

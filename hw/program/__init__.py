@@ -1,0 +1,1 @@
+"""The program: instructions, the compiler from the IR, and the listing that reads one back."""

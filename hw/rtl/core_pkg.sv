@@ -1,0 +1,67 @@
+// Types that travel between the units of the core.
+package core_pkg;
+
+  // What the loader hands to the issue stage, in program order.
+  typedef enum logic [1:0] {
+    ItemBlock,  // a weight block waits in the shadow registers
+    ItemEmpty,  // an output tile without blocks: its result is the bias
+    ItemHost,   // the host works while the array is idle
+    ItemEnd     // the program is over
+  } item_kind_e;
+
+  typedef struct packed {
+    item_kind_e  kind;
+    logic        first;      // first block of its output tile
+    logic        last;       // last block of its output tile
+    logic        op_last;    // last item of its instruction
+    logic        drain;      // the instruction ends when its last result is in memory
+    logic [1:0]  slot;       // output tile's place in the tile queue; bit 0 is the bank
+    logic [15:0] id;         // position of the instruction in the program
+    logic [15:0] tokens;
+    logic [31:0] in_addr;    // activation word of the first token
+    logic [6:0]  in_slice;   // which ROWS features of the word
+    logic [31:0] out_first;  // words that the output tile will write: [out_first, out_end)
+    logic [31:0] out_end;
+  } item_t;
+
+  // An output tile in flight, from the loader to the output stage.
+  typedef struct packed {
+    logic        wide;    // int16 results: low-byte words, then high-byte words
+    logic        gelu;    // results pass through the GELU table
+    logic        empty;   // no blocks: the accumulators count as zero
+    logic [15:0] tokens;
+    logic [31:0] addr;    // activation word of the first result
+    logic [15:0] stride;  // words from the low to the high bytes
+    logic [6:0]  slice;   // which COLS features of the word
+  } tile_t;
+
+  // What the loader waits for, for the cycle counters.
+  typedef enum logic [1:0] {
+    LoadControl,  // reading instructions, biases and scales
+    LoadWeight,   // waiting for the weight stream, or loading a block
+    LoadInput,    // waiting for activations that serve as weights
+    LoadOutput    // waiting for a free output tile
+  } load_state_e;
+
+  // Exactly one per cycle.
+  typedef enum logic [2:0] {
+    CycleControl,
+    CycleCompute,
+    CycleWeightWait,
+    CycleInputWait,
+    CycleOutputWait,
+    CycleFillDrain
+  } cycle_kind_e;
+
+  localparam int unsigned CycleKinds = 6;
+
+  // Flags that travel with a token down the array.
+  typedef struct packed {
+    logic       valid;
+    logic       first;       // of the first block of its output tile: overwrite, do not add
+    logic       last;        // of the last block of its output tile
+    logic       last_token;  // of its block
+    logic [1:0] slot;
+  } tag_t;
+
+endpackage
