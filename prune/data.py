@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from hw.errors import UserError
-from prune.models import LoadedModel
+from prune.models import LoadedModel, pretrained_config
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _FILTERS = {
@@ -89,7 +89,8 @@ def image_paths(folder: Path) -> list[Path]:
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise UserError(
-            f"{folder}: holds no image, expected files ending in {', '.join(SUFFIXES)}; correct DATA"
+            f"{folder}: holds no image, expected files ending in {', '.join(SUFFIXES)}; "
+            "correct DATA"
         )
     return paths
 
@@ -99,7 +100,7 @@ def read_images(loaded: LoadedModel, paths: list[Path]) -> Tensor:
     channels, height, width = loaded.image_shape
     if channels not in _MODES:
         raise UserError(f"{loaded.name}: has {channels} input channels; image files have 1 or 3")
-    config = getattr(loaded.model, "pretrained_cfg", None) or {}
+    config = pretrained_config(loaded.model)
     crop = float(config.get("crop_pct") or 1.0)
     resampling = _FILTERS.get(str(config.get("interpolation")), Image.Resampling.BICUBIC)
     pixels = np.stack(

@@ -11,6 +11,7 @@ from typing import Any
 import timm
 import torch
 from timm.models.vision_transformer import VisionTransformer
+from torch import nn
 
 from hw.errors import UserError
 from prune.checkpoint import load_state, read_checkpoint
@@ -48,6 +49,12 @@ class LoadedModel:
         """Channels, height and width of an input image."""
         height, width = self.model.patch_embed.img_size
         return self.model.in_chans, height, width
+
+
+def pretrained_config(model: nn.Module) -> dict[str, Any]:
+    """timm's description of a model's weights and preprocessing; empty for models not from timm."""
+    config: Any = getattr(model, "pretrained_cfg", None)
+    return config or {}
 
 
 def _to_stderr(line: str) -> None:
@@ -122,10 +129,10 @@ def _load_timm(
     if checkpoint is not None and state is not None:
         load_state(model, state, checkpoint, name)
         return model, f"checkpoint {checkpoint.name}"
-    reason = why_unavailable(model.pretrained_cfg)
+    reason = why_unavailable(pretrained_config(model))
     if reason is None:
         try:
-            pretrained = timm.create_model(parsed.timm_name, pretrained=True, **arguments)
+            pretrained: Any = timm.create_model(parsed.timm_name, pretrained=True, **arguments)
             return pretrained, "timm pretrained"
         except Exception as error:  # whatever the hub, the network or the disk raises
             reason = f"the download failed: {str(error).splitlines()[0]}"
@@ -180,7 +187,7 @@ def _normalization(
         from prune.demo import MEAN, STD
 
         return MEAN, STD
-    config = model.pretrained_cfg
+    config = pretrained_config(model)
     mean = tuple(config.get("mean") or IMAGENET_MEAN)
     std = tuple(config.get("std") or IMAGENET_STD)
     if len(mean) == model.in_chans:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from timm.layers import Attention, LayerScale, Mlp, PatchEmbed
 from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import Block, VisionTransformer
@@ -46,7 +48,7 @@ def _outside_blocks(model: VisionTransformer) -> str | None:
     return None
 
 
-def _in_block(block: nn.Module) -> str | None:
+def _in_block(block: Any) -> str | None:
     if not _is(block, Block):
         return f"the block {type(block).__name__}"
     attention, mlp = block.attn, block.mlp

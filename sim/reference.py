@@ -158,7 +158,7 @@ def execute(
     return tensors if keep is None else {name: tensors[name] for name in keep}
 
 
-def logits(network: Network, patches: NDArray[np.int8], batch: int = 16) -> NDArray[np.int16]:
+def logits(network: Network, patches: NDArray[np.int8], batch: int = 8) -> NDArray[np.int16]:
     """Integer logits (images, classes) of patches (images, patches, features).
 
     Small batches keep the intermediate tensors in the processor's cache.
@@ -167,7 +167,7 @@ def logits(network: Network, patches: NDArray[np.int8], batch: int = 16) -> NDAr
         execute(network, patches[start : start + batch], keep=(network.output,))[network.output]
         for start in range(0, len(patches), batch)
     ]
-    return np.concatenate(parts)[:, 0, :]
+    return np.concatenate(parts)[:, 0, :].astype(np.int16)
 
 
 def top1(network: Network, patches: NDArray[np.int8]) -> NDArray[np.int64]:

@@ -117,5 +117,5 @@ def apply_activation(activation: nn.Module, x: Floats) -> Floats:
 
 def activation_table(activation: nn.Module, scale_in: float, scale_out: float) -> NDArray[np.int8]:
     """int8 output for each of the 256 int8 inputs, from -128 up."""
-    inputs = np.arange(-INT8_MAX - 1, INT8_MAX + 1) * scale_in
+    inputs: Floats = scale_in * np.arange(-INT8_MAX - 1.0, INT8_MAX + 1.0)
     return to_int8(apply_activation(activation, inputs), scale_out).astype(np.int8)

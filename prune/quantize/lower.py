@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from timm.layers import Attention, Mlp
+from timm.layers import Attention
 from timm.models.deit import VisionTransformerDistilled
-from timm.models.vision_transformer import Block, VisionTransformer
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from hw.integer import EXP2_FRACTION_BITS, INT8_MAX, quantize_multiplier
@@ -158,7 +158,7 @@ class _Lowering:
         return int16_scale(max(sites["patch_embed.proj"].peak, sites["norm_pre.in"].peak))
 
     def encoder_block(self, index: int, x: str) -> str:
-        block: Block = self.model.blocks[index]
+        block: Any = self.model.blocks[index]
         path = f"blocks.{index}"
         normed = self.norm_to_int8(f"{path}.norm1", index, x, block.norm1, f"{path}.norm1")
         mixed = self.attention(path, index, normed, block.attn)
@@ -203,7 +203,7 @@ class _Lowering:
         site = self.seen.sites[f"{path}.probabilities"]
         return int8_scale(site.samples, 1.0)
 
-    def hidden(self, path: str, index: int, x: str, mlp: Mlp) -> str:
+    def hidden(self, path: str, index: int, x: str, mlp: Any) -> str:
         """fc1 and its activation function, whose table makes int8 out of int8."""
         name = f"{path}.mlp.fc1"
         scale_before, scale_after = self._table_scales(path, mlp.act)
@@ -226,7 +226,7 @@ class _Lowering:
 
     def classifier(self, x: str, start: int) -> str:
         """Pooling, final norm and head; `start` is the first token of an average."""
-        model = self.model
+        model: Any = self.model
         name = "norm" if isinstance(model.norm, nn.LayerNorm) else "fc_norm"
         norm = getattr(model, name)
         if model.global_pool == "avg" and name == "norm":
@@ -242,7 +242,7 @@ class _Lowering:
         for index, suffix in enumerate(("", "_dist")):
             token = self.select(f"select{suffix}", x, index)
             normed = self.norm_to_int8(f"norm{suffix}", -1, token, norm, name)
-            head = model.head_dist if suffix else model.head
+            head: Any = model.head_dist if suffix else model.head
             parts.append(self.head(f"head{suffix}", normed, head))
         total = self.add("logits", -1, *parts)
         spec = self.tensors[total]
