@@ -268,7 +268,8 @@ def _op_from_dict(entry: dict[str, Any]) -> Op:
     if set(values) != names:
         wrong = sorted(set(values) ^ names)
         raise UserError(f"network: {entry.get('name')}: missing or unknown field {wrong[0]!r}")
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    arguments: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return kind(**arguments)
 
 
 def save_network(network: Network, folder: Path) -> None:
