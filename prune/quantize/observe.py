@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from timm.layers import Attention
 from timm.models.vision_transformer import VisionTransformer
@@ -37,7 +39,8 @@ class Site:
 class Observations:
     """Sites by name: `<module>` for outputs, `<module>.in` for inputs.
 
-    Attention adds `<attn>.q<h>`, `.k<h>`, `.v<h>` and `<attn>.probabilities`.
+    Attention adds `<attn>.q<h>`, `.k<h>`, `.v<h>` and `<attn>.probabilities`; a norm before a mean
+    of tokens adds `head.tokens`, the logits of every token.
     """
 
     batches: int
@@ -45,6 +48,10 @@ class Observations:
     means: dict[str, Tensor] = field(default_factory=dict)
     """Mean input (features) of every linear layer."""
     generator: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(0))
+
+    def peak(self, name: str) -> float:
+        """Largest absolute value at a site, 0 where nothing was seen."""
+        return self.sites[name].peak if name in self.sites else 0.0
 
     def record(self, name: str, x: Tensor) -> None:
         """Take one batch's values of a site into account."""
@@ -93,6 +100,15 @@ def _watch_attention(
     return hook
 
 
+def _watch_tokens(
+    observations: Observations, head: Any
+) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+    def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        observations.record("head.tokens", F.linear(output, head.weight, head.bias))
+
+    return hook
+
+
 @contextmanager
 def _watching(model: VisionTransformer, observations: Observations) -> Iterator[None]:
     handles = []
@@ -104,6 +120,8 @@ def _watching(model: VisionTransformer, observations: Observations) -> Iterator[
             handles.append(module.qkv.register_forward_hook(hook))
         if name.endswith((".ls1", ".ls2")) or name == "blocks":
             handles.append(module.register_forward_hook(_watch(observations, name, module)))
+    if model.global_pool == "avg" and isinstance(model.norm, nn.LayerNorm):
+        handles.append(model.norm.register_forward_hook(_watch_tokens(observations, model.head)))
     try:
         yield
     finally:
