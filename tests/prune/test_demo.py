@@ -130,7 +130,7 @@ def test_augmentation_only_shifts_and_mirrors() -> None:
 
 
 def test_resumed_training_equals_an_uninterrupted_run(tmp_path: Path) -> None:
-    recipe = Recipe(epochs=2, seed=3, batch_size=4)
+    recipe = Recipe(epochs=2, seed=3, batch_size=4, plain_epochs=0)
     images = torch.randn(8, 1, 28, 28, generator=torch.Generator().manual_seed(1))
     labels = torch.arange(8)
     with Progress(disable=True) as progress:
