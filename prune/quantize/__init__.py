@@ -2,6 +2,13 @@
 
 Weights are symmetric int8 per output channel, activations int8 with scales of least squared error
 over the calibration images, the residual stream int16 with one scale for the whole network.
+
+    observe   ranges and samples of the float model's activations
+    smooth    channels rescaled and centered between layers, without changing the function
+    scales    the scale of least error
+    linear    integer parameters of linear layers and layer norms
+    table     the activation function as 256 entries
+    builder, embedding, lower   the network, operation by operation
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,9 +12,11 @@ from torch import nn
 
 from hw.integer import quantize_multiplier
 from hw.ir import Add, LayerNorm, Linear, MeanTokens, Op, SelectToken, TensorSpec
-from prune.quantize.linear import RealLinear, layernorm_params, linear_params
-from prune.quantize.observe import Observations
-from prune.quantize.scales import Floats, int8_scale
+from prune.quantize.linear import RealLinear, RealNorm, layernorm_params, linear_params
+from prune.quantize.observe import Floats, Site
+from prune.quantize.scales import int8_scale
+from prune.quantize.smooth import Smoothing
+from prune.quantize.table import Table
 
 
 def multipliers(factors: Floats) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -26,7 +29,7 @@ def multipliers(factors: Floats) -> tuple[tuple[int, ...], tuple[int, ...]]:
 class Builder:
     """The network so far, and the statistics its scales come from."""
 
-    seen: Observations
+    seen: dict[str, Site]
     block_shape: tuple[int, int]
     ops: list[Op] = field(default_factory=list)
     tensors: dict[str, TensorSpec] = field(default_factory=dict)
@@ -45,9 +48,9 @@ class Builder:
     def scale(self, tensor: str) -> float:
         return self.tensors[tensor].scales[0]
 
-    def int8_scale(self, site: str) -> float:
-        """Scale of an int8 tensor that holds what was seen at a site."""
-        return int8_scale(self.seen.sites[site].samples, self.seen.sites[site].peak)
+    def peak(self, sites: Iterable[str]) -> float:
+        """Largest absolute value at those of `sites` that were seen."""
+        return max((self.seen[name].peak for name in sites if name in self.seen), default=0.0)
 
     def linear(
         self,
@@ -56,32 +59,56 @@ class Builder:
         source: str,
         real: RealLinear,
         target: TensorSpec,
-        table: NDArray[np.int8] | None = None,
-        scale_before_table: float | None = None,
+        mean_in: Floats | None = None,
+        table: Table | None = None,
     ) -> str:
-        """A linear layer; `target` may have one scale a group."""
+        """A linear layer; `target` may have one scale a group.
+
+        Args:
+            real: the layer, less the table's center.
+            mean_in: mean of the input (features), to correct the bias by.
+            table: the activation function after the layer.
+        """
         op = Linear(name, block, (source,), name, table is not None, self.block_shape)
         scale_out = np.repeat(target.scales, target.features // len(target.scales))
-        if scale_before_table is not None:
-            scale_out = np.full(target.features, scale_before_table)
-        mean = self.seen.means.get(name)
-        mean_in = None if mean is None else mean.double().numpy()
+        if table is not None:
+            scale_out = np.full(target.features, table.scale_in)
         params = linear_params(name, real, self.scale(source), scale_out, mean_in)
-        return self.append(op, target, params if table is None else {**params, "table": table})
+        if table is not None:
+            params["table"] = table.entries
+        return self.append(op, target, params)
 
     def layernorm(
-        self, name: str, block: int, source: str, norm: nn.LayerNorm, target: TensorSpec
+        self, name: str, block: int, source: str, norm: RealNorm, target: TensorSpec
     ) -> str:
         params, shift, epsilon = layernorm_params(norm, self.scale(source), target.scales[0])
         op = LayerNorm(name, block, (source,), name, shift=shift, epsilon=epsilon)
         return self.append(op, target, params)
 
-    def norm_to_int8(
-        self, name: str, block: int, source: str, norm: nn.LayerNorm, site: str
+    def norm_and_linear(
+        self,
+        names: tuple[str, str],
+        block: int,
+        source: str,
+        norm: nn.LayerNorm,
+        real: RealLinear,
+        target: TensorSpec,
+        table: Table | None = None,
+        site: str | None = None,
     ) -> str:
-        """A layer norm whose int8 output has the scale that suits `site`."""
-        target = replace(self.tensors[source], bits=8, scales=(self.int8_scale(site),))
-        return self.layernorm(name, block, source, norm, target)
+        """A layer norm to int8 and the linear layer that reads it, smoothed.
+
+        Args:
+            names: of the norm and of the layer.
+            site: what the norm's output looks like; by default the input of the layer.
+        """
+        seen = self.seen[site or f"{names[1]}.in"]
+        smoothing = Smoothing.between(seen, real)
+        smooth = smoothing.site(seen)
+        spec = replace(self.tensors[source], bits=8, scales=(int8_scale(smooth),))
+        normed = self.layernorm(names[0], block, source, smoothing.norm(norm), spec)
+        real = smoothing.consumer(real)
+        return self.linear(names[1], block, normed, real, target, smooth.mean, table)
 
     def add(self, name: str, block: int, a: str, b: str) -> str:
         return self.append(Add(name, block, (a, b), name), self.tensors[a])

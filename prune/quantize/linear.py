@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from hw.errors import UserError
-from hw.integer import INT8_MAX, INT16_MAX, NORM_FRACTION_BITS, WEIGHT_MAX, quantize_multiplier
-from prune.quantize.scales import Floats, round_half_up, to_int8, weight_scales
+from hw.integer import INT16_MAX, NORM_FRACTION_BITS, WEIGHT_MAX, quantize_multiplier
+from prune.quantize.scales import Floats, round_half_up, weight_scales
 
 _BIAS_LIMIT = float(1 << 30)
 """Biases stay below it, so that bias and products together fit int32."""
@@ -39,6 +38,10 @@ class RealLinear:
             factors = gamma.detach().double().numpy()
             weight, bias = weight * factors[:, None], bias * factors
         return RealLinear(weight, bias)
+
+    def less(self, constant: float) -> RealLinear:
+        """The layer whose outputs are all smaller by a constant."""
+        return RealLinear(self.weight, self.bias - constant)
 
 
 def linear_params(
@@ -86,36 +89,36 @@ def linear_params(
     }
 
 
+@dataclass(frozen=True)
+class RealNorm:
+    """The gain and offset of a layer norm in real numbers (features), and its epsilon."""
+
+    gain: Floats
+    offset: Floats
+    epsilon: float
+
+    @staticmethod
+    def of(norm: nn.LayerNorm) -> RealNorm:
+        gain = norm.weight.detach().double().numpy()
+        offset = np.zeros(len(gain)) if norm.bias is None else norm.bias.detach().double().numpy()
+        return RealNorm(gain, offset, norm.eps)
+
+
 def layernorm_params(
-    norm: nn.LayerNorm, scale_in: float, scale_out: float
+    norm: RealNorm, scale_in: float, scale_out: float
 ) -> tuple[dict[str, NDArray[np.generic]], int, int]:
     """gain and offset of an integer layer norm, its shift and its epsilon."""
-    gamma = norm.weight.detach().double().numpy() / scale_out
-    beta = np.zeros_like(gamma)
-    if norm.bias is not None:
-        beta = norm.bias.detach().double().numpy() / scale_out
+    gain, offset = norm.gain / scale_out, norm.offset / scale_out
     shift = 0
     for candidate in range(_NORM_SHIFT_MAX + 1):
-        gain_peak = np.abs(gamma).max() * 2.0 ** (candidate - NORM_FRACTION_BITS)
-        if gain_peak <= INT16_MAX and np.abs(beta).max() * 2.0**candidate < _BIAS_LIMIT:
+        gain_peak = np.abs(gain).max() * 2.0 ** (candidate - NORM_FRACTION_BITS)
+        if gain_peak <= INT16_MAX and np.abs(offset).max() * 2.0**candidate < _BIAS_LIMIT:
             shift = candidate
-    gain = round_half_up(gamma * 2.0 ** (shift - NORM_FRACTION_BITS))
-    offset = round_half_up(beta * 2.0**shift)
-    epsilon = round(norm.eps * len(gamma) ** 2 / scale_in**2)
+    gain = round_half_up(gain * 2.0 ** (shift - NORM_FRACTION_BITS))
+    offset = round_half_up(offset * 2.0**shift)
+    epsilon = round(norm.epsilon * len(gain) ** 2 / scale_in**2)
     params: dict[str, NDArray[np.generic]] = {
         "gain": np.clip(gain, -INT16_MAX, INT16_MAX).astype(np.int16),
         "offset": np.clip(offset, -_BIAS_LIMIT, _BIAS_LIMIT).astype(np.int32),
     }
     return params, shift, min(max(epsilon, 1), _EPSILON_LIMIT)
-
-
-def apply_activation(activation: nn.Module, x: Floats) -> Floats:
-    """The activation function of a timm MLP, on an array."""
-    with torch.no_grad():
-        return activation(torch.from_numpy(np.array(x, dtype=np.float64))).numpy()
-
-
-def activation_table(activation: nn.Module, scale_in: float, scale_out: float) -> NDArray[np.int8]:
-    """int8 output for each of the 256 int8 inputs, from -128 up."""
-    inputs: Floats = scale_in * np.arange(-INT8_MAX - 1.0, INT8_MAX + 1.0)
-    return to_int8(apply_activation(activation, inputs), scale_out).astype(np.int8)

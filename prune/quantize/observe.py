@@ -1,4 +1,4 @@
-"""What the float model's activations look like: peaks, means and random samples, by hooks.
+"""What the float model's activations look like: ranges and random samples by channel, from hooks.
 
 Memory stays bounded: a batch runs at a time, and each site keeps at most `SAMPLES` values.
 """
@@ -21,107 +21,144 @@ from torch import Tensor, nn
 SAMPLES = 1 << 16
 _BATCH = 8
 
+Floats = NDArray[np.float64]
+_Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]
 
-@dataclass
+
+@dataclass(frozen=True)
 class Site:
-    """Statistics of one activation tensor."""
+    """An activation tensor: each channel's range and mean, and values with their channels."""
 
-    peak: float = 0.0
-    """Largest absolute value."""
-    parts: list[Tensor] = field(default_factory=list)
+    low: Floats
+    high: Floats
+    mean: Floats
+    values: Floats
+    channels: NDArray[np.int64]
 
     @property
-    def samples(self) -> NDArray[np.float64]:
-        return torch.cat(self.parts).double().numpy()
+    def peak(self) -> float:
+        """Largest absolute value."""
+        return float(max(-self.low.min(), self.high.max(), 0.0))
+
+    def part(self, start: int, stop: int) -> Site:
+        """The channels from `start` to before `stop`."""
+        here = (self.channels >= start) & (self.channels < stop)
+        span = slice(start, stop)
+        return Site(
+            self.low[span],
+            self.high[span],
+            self.mean[span],
+            self.values[here],
+            self.channels[here] - start,
+        )
+
+    def affine(self, shift: Floats, factor: Floats) -> Site:
+        """The site after `(x - shift) / factor`, per channel with positive factors."""
+        return Site(
+            (self.low - shift) / factor,
+            (self.high - shift) / factor,
+            (self.mean - shift) / factor,
+            (self.values - shift[self.channels]) / factor[self.channels],
+            self.channels,
+        )
 
 
 @dataclass
-class Observations:
-    """Sites by name: `<module>` for outputs, `<module>.in` for inputs.
+class _Record:
+    """A site in the making."""
 
-    Attention adds `<attn>.q<h>`, `.k<h>`, `.v<h>` and `<attn>.probabilities`; a norm before a mean
-    of tokens adds `head.tokens`, the logits of every token.
-    """
+    low: Tensor
+    high: Tensor
+    total: Tensor
+    rows: int = 0
+    values: list[Tensor] = field(default_factory=list)
+    channels: list[Tensor] = field(default_factory=list)
 
-    batches: int
-    sites: dict[str, Site] = field(default_factory=dict)
-    means: dict[str, Tensor] = field(default_factory=dict)
-    """Mean input (features) of every linear layer."""
-    generator: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(0))
+    def site(self) -> Site:
+        return Site(
+            self.low.double().numpy(),
+            self.high.double().numpy(),
+            self.total.numpy() / self.rows,
+            torch.cat(self.values).double().numpy(),
+            torch.cat(self.channels).numpy(),
+        )
 
-    def peak(self, name: str) -> float:
-        """Largest absolute value at a site, 0 where nothing was seen."""
-        return self.sites[name].peak if name in self.sites else 0.0
 
-    def record(self, name: str, x: Tensor) -> None:
+class _Observer:
+    def __init__(self, batches: int) -> None:
+        self.records: dict[str, _Record] = {}
+        self._share = max(SAMPLES // batches, 1)
+        self._generator = torch.Generator().manual_seed(0)
+
+    def record(self, name: str, x: Tensor, channel_axis: int = -1) -> None:
         """Take one batch's values of a site into account."""
-        site = self.sites.setdefault(name, Site())
-        site.peak = max(site.peak, float(x.abs().max()))
-        flat = x.reshape(-1)
-        share = max(SAMPLES // self.batches, 1)
-        if len(flat) > share:
-            flat = flat[torch.randint(len(flat), (share,), generator=self.generator)]
-        site.parts.append(flat.clone())
+        x = x.movedim(channel_axis, -1).flatten(0, -2)
+        count, features = x.shape
+        low, high = x.aminmax(dim=0)
+        record = self.records.get(name)
+        if record is None:
+            record = _Record(low, high, torch.zeros(features, dtype=torch.float64))
+            self.records[name] = record
+        record.low = torch.minimum(record.low, low)
+        record.high = torch.maximum(record.high, high)
+        record.total += x.sum(dim=0, dtype=torch.float64)
+        record.rows += count
+        size = count * features
+        chosen = torch.arange(size)
+        if size > self._share:
+            chosen = torch.randint(size, (self._share,), generator=self._generator)
+        record.values.append(x.reshape(-1)[chosen])
+        record.channels.append(chosen % features)
 
-    def record_mean(self, name: str, x: Tensor) -> None:
-        mean = x.reshape(-1, x.shape[-1]).mean(0) / self.batches
-        self.means[name] = self.means.get(name, torch.zeros_like(mean)) + mean
+    def watch_linear(self, name: str) -> _Hook:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            self.record(f"{name}.in", inputs[0])
+            self.record(name, output)
 
-    def record_attention(self, name: str, attention: Attention, qkv: Tensor) -> None:
-        """Queries, keys and values by head, and the probabilities they lead to."""
-        batch, tokens, _ = qkv.shape
-        heads = qkv.view(batch, tokens, 3, attention.num_heads, attention.head_dim)
-        for part, letter in enumerate("qkv"):
-            for head in range(attention.num_heads):
-                self.record(f"{name}.{letter}{head}", heads[:, :, part, head])
-        query, key, _ = heads[:1].permute(2, 0, 3, 1, 4)  # (B, heads, T, head_dim)
-        scores = attention.scale * query @ key.transpose(-2, -1)
-        self.record(f"{name}.probabilities", scores.softmax(-1))
+        return hook
 
+    def watch_input(self, name: str) -> _Hook:
+        return lambda _, inputs, output: self.record(f"{name}.in", inputs[0])
 
-def _watch(
-    observations: Observations, name: str, module: nn.Module
-) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-    def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        observations.record(name, output)
-        observations.record(f"{name}.in", inputs[0])
-        if isinstance(module, nn.Linear):
-            observations.record_mean(name, inputs[0])
+    def watch_output(self, name: str, channel_axis: int = -1) -> _Hook:
+        return lambda _, inputs, output: self.record(name, output, channel_axis)
 
-    return hook
+    def watch_probabilities(self, name: str, attention: Attention) -> _Hook:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            tokens = output.shape[1]
+            qkv = output[0].view(tokens, 3, attention.num_heads, attention.head_dim)
+            query, key, _ = qkv.permute(1, 2, 0, 3)  # (heads, tokens, head_dim)
+            scores = attention.scale * query @ key.transpose(-2, -1)
+            self.record(f"{name}.probabilities", scores.softmax(-1).unsqueeze(-1))
 
+        return hook
 
-def _watch_attention(
-    observations: Observations, name: str, attention: Attention
-) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-    def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        observations.record_attention(name, attention, output)
+    def watch_token_logits(self, head: Any) -> _Hook:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            self.record("head.tokens", F.linear(output, head.weight, head.bias))
 
-    return hook
-
-
-def _watch_tokens(
-    observations: Observations, head: Any
-) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-    def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        observations.record("head.tokens", F.linear(output, head.weight, head.bias))
-
-    return hook
+        return hook
 
 
 @contextmanager
-def _watching(model: VisionTransformer, observations: Observations) -> Iterator[None]:
+def _watching(model: VisionTransformer, observer: _Observer) -> Iterator[None]:
     handles = []
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear | nn.LayerNorm | nn.Conv2d):
-            handles.append(module.register_forward_hook(_watch(observations, name, module)))
-        if isinstance(module, Attention):
-            hook = _watch_attention(observations, name, module)
+        if isinstance(module, nn.Linear):
+            handles.append(module.register_forward_hook(observer.watch_linear(name)))
+        elif isinstance(module, nn.Conv2d):
+            handles.append(module.register_forward_hook(observer.watch_output(name, 1)))
+        elif isinstance(module, nn.LayerNorm):
+            handles.append(module.register_forward_hook(observer.watch_input(name)))
+        elif isinstance(module, Attention):
+            hook = observer.watch_probabilities(name, module)
             handles.append(module.qkv.register_forward_hook(hook))
         if name.endswith((".ls1", ".ls2")) or name == "blocks":
-            handles.append(module.register_forward_hook(_watch(observations, name, module)))
+            handles.append(module.register_forward_hook(observer.watch_output(name)))
+    handles.append(model.blocks.register_forward_hook(observer.watch_input("blocks")))
     if model.global_pool == "avg" and isinstance(model.norm, nn.LayerNorm):
-        handles.append(model.norm.register_forward_hook(_watch_tokens(observations, model.head)))
+        handles.append(model.norm.register_forward_hook(observer.watch_output("norm")))
+        handles.append(model.norm.register_forward_hook(observer.watch_token_logits(model.head)))
     try:
         yield
     finally:
@@ -130,11 +167,17 @@ def _watching(model: VisionTransformer, observations: Observations) -> Iterator[
 
 
 @torch.no_grad()
-def observe(model: VisionTransformer, images: Tensor) -> Observations:
-    """Run normalized images (N, C, H, W) through `model` and collect statistics."""
+def observe(model: VisionTransformer, images: Tensor) -> dict[str, Site]:
+    """Run normalized images (N, C, H, W) through `model` and collect its activations.
+
+    Returns:
+        Sites by name: `<module>` for outputs and `<module>.in` for inputs of layers. Attention adds
+        `<attn>.probabilities`; a norm before a mean of tokens adds `head.tokens`, the logits of
+        every token.
+    """
     batches = images.split(_BATCH)
-    observations = Observations(batches=len(batches))
-    with _watching(model, observations):
+    observer = _Observer(len(batches))
+    with _watching(model, observer):
         for batch in batches:
             model(batch)
-    return observations
+    return {name: record.site() for name, record in observer.records.items()}

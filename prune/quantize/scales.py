@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from numpy.typing import NDArray
 
 from hw.integer import INT8_MAX, INT8_MIN, INT16_MAX
-
-Floats = NDArray[np.float64]
+from prune.quantize.observe import Floats, Site
 
 _CLIPPINGS = np.geomspace(0.1, 1.0, 40)
 _WEIGHT_CLIPPINGS = (1.0, 0.95, 0.9, 0.85, 0.8)
@@ -26,17 +22,16 @@ def to_int8(x: Floats, scale: float | Floats) -> Floats:
     return np.clip(round_half_up(x / scale), INT8_MIN, INT8_MAX)
 
 
-def int8_scale(samples: Floats, peak: float) -> float:
-    """Scale of an int8 tensor from a sample of its values and their largest magnitude."""
-    return best_scale(peak, lambda scale: to_int8(samples, scale) * scale - samples)
-
-
-def best_scale(peak: float, error: Callable[[float], Floats]) -> float:
-    """The clipping of `peak` whose `error` has the smallest mean square; 1 for all zeros."""
-    if peak == 0:
+def int8_scale(site: Site) -> float:
+    """Scale of an int8 tensor that holds what was seen at a site; 1 for all zeros."""
+    if site.peak == 0:
         return 1.0
-    candidates = [float(peak * clipping / INT8_MAX) for clipping in _CLIPPINGS]
-    return min(candidates, key=lambda scale: float(np.mean(error(scale) ** 2)))
+    candidates = [float(site.peak * clipping / INT8_MAX) for clipping in _CLIPPINGS]
+
+    def error(scale: float) -> float:
+        return float(np.square(to_int8(site.values, scale) * scale - site.values).sum())
+
+    return min(candidates, key=error)
 
 
 def int16_scale(peak: float) -> float:
