@@ -70,7 +70,7 @@ def _linear_tiles(op: Linear, network: Network, schedule: Schedule) -> tuple[Kep
         index = np.flatnonzero(kept[:, n])
         header = np.zeros((index.size, line), np.uint8)
         header[:, :4] = index.astype("<u4").view(np.uint8).reshape(-1, 4)
-        payload = tiles[index, n].reshape(index.size, -1).view(np.uint8)
+        payload = tiles[index, n].reshape(index.size, config.pes).view(np.uint8)
         blocks = np.concatenate([header, payload], axis=1).ravel()
         head = _tile_header(
             index.size, by_tile["bias"][n], by_tile["mult"][n], by_tile["shift"][n], line

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -141,9 +142,25 @@ def build_machine(bench: Bench, waves: bool = False) -> Machine:
     return machine
 
 
+def _keep_runtime(folder: Path, runtime: Path) -> None:
+    """Verilator's own library is the same for every bench: compile it once."""
+    temporary = Path(tempfile.mkdtemp(prefix=f".{runtime.name}.", dir=CACHE))
+    for compiled in folder.glob("verilated*.o"):
+        shutil.copyfile(compiled, temporary / compiled.name)
+    try:
+        temporary.rename(runtime)
+    except OSError:  # another build was first
+        shutil.rmtree(temporary)
+
+
 def _compile(
     bench: Bench, waves: bool, toolchain: Toolchain, arguments: list[str], folder: Path
 ) -> None:
+    runtime = CACHE / f"runtime-{toolchain.version}-waves{int(waves)}"
+    for compiled in runtime.glob("verilated*.o"):
+        shutil.copyfile(compiled, folder / compiled.name)
+        later = time.time() + 600  # than the generated files: make keeps it
+        os.utime(folder / compiled.name, (later, later))
     package = folder / "blockvit_pkg.sv"
     package.write_text(systemverilog_package())
     (folder / "parameters.json").write_text(json.dumps(bench.parameters, indent=1))
@@ -168,6 +185,8 @@ def _compile(
     finally:
         os.environ.clear()
         os.environ.update(saved)
+    if not runtime.exists():
+        _keep_runtime(folder, runtime)
     for path in folder.iterdir():
         if path.suffix in {".o", ".d", ".gch", ".a", ".cpp", ".h"}:
             path.unlink()
