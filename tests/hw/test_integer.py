@@ -97,7 +97,7 @@ def test_factors_without_multiplier_are_refused(factor: float) -> None:
 @pytest.mark.parametrize("spread", [10, 500, 5000, 32767])
 def test_softmax_stays_within_one_unit_of_the_exact_shares(tokens: int, spread: int) -> None:
     scores = np.random.default_rng(tokens).integers(-spread, spread + 1, (8, tokens))
-    shares = integer.softmax(scores.astype(np.int16), probability_mult=round(2**12 * 127))
+    shares = integer.softmax(scores.astype(np.int16), probability_mult=2**12 * 127)
     power = 2.0 ** ((scores - scores.max(-1, keepdims=True)) / 256)
     exact = 127 * power / power.sum(-1, keepdims=True)
     assert np.abs(shares - exact).max() <= 1.0
@@ -105,11 +105,11 @@ def test_softmax_stays_within_one_unit_of_the_exact_shares(tokens: int, spread: 
 
 def test_softmax_of_extreme_scores_is_one_hot() -> None:
     scores = np.array([-32768, 32767, -32768], np.int16)
-    assert integer.softmax(scores, round(2**12 * 127)).tolist() == [0, 127, 0]
+    assert integer.softmax(scores, 2**12 * 127).tolist() == [0, 127, 0]
 
 
 def test_softmax_saturates_shares_beyond_its_scale() -> None:
-    assert integer.softmax(np.zeros(2, np.int16), round(2**12 * 1000)).tolist() == [127, 127]
+    assert integer.softmax(np.zeros(2, np.int16), 2**12 * 1000).tolist() == [127, 127]
 
 
 def test_integer_root_is_exact_beside_squares() -> None:
