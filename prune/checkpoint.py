@@ -15,6 +15,14 @@ from hw.errors import UserError
 
 State = dict[str, Tensor]
 _WRAPPERS = ("model", "state_dict")
+_DAMAGE = (
+    SafetensorError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    OSError,
+    pickle.UnpicklingError,
+)
 
 
 def read_checkpoint(path: Path) -> State:
@@ -30,11 +38,11 @@ def read_checkpoint(path: Path) -> State:
         if path.suffix == ".safetensors":
             return load_file(path)
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
+    except PermissionError as error:
         raise UserError(
             f"{path}: cannot be read ({error.strerror}), expected {expected}"
         ) from error
-    except (SafetensorError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+    except _DAMAGE as error:
         raise UserError(
             f"{path}: cut short or not a checkpoint, expected {expected}; copy it again"
         ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from timm.layers import Attention, LayerScale, Mlp, PatchEmbed
+from timm.layers import Attention, GluMlp, LayerScale, Mlp, PatchEmbed, SwiGLU
 from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
@@ -60,6 +60,8 @@ def _in_block(block: Any) -> str | None:
         return "scale_attn_norm"
     if attention.gate is not None:
         return "gated attention"
+    if _is(mlp, GluMlp, SwiGLU):
+        return "a gated MLP (SwiGLU)"
     if not _is(mlp, Mlp):
         return f"the MLP {type(mlp).__name__}"
     if not _is(mlp.norm, nn.Identity):

@@ -35,13 +35,13 @@ class Smoothing:
         width = (site.high - site.low) / 2
         weight = np.abs(consumer.weight).max(axis=0)
         used = (width > 0) & (weight > 0)
-        if not used.any():
-            return Smoothing((site.high + site.low) / 2, np.ones_like(width))
         logarithm = np.zeros_like(width)
-        logarithm[used] = STRENGTH * np.log(width[used]) - (1 - STRENGTH) * np.log(weight[used])
-        logarithm[used] -= logarithm[used].mean()
-        # Without weights a channel has no say: it is made small.
-        logarithm[~used] = np.log(_FACTOR_LIMIT)
+        if used.any():
+            logarithm[used] = STRENGTH * np.log(width[used]) - (1 - STRENGTH) * np.log(weight[used])
+            logarithm[used] -= logarithm[used].mean()
+        # A channel that is constant or read by nobody must not claim the other side's range.
+        logarithm[width == 0] = -np.log(_FACTOR_LIMIT)
+        logarithm[weight == 0] = np.log(_FACTOR_LIMIT)
         factor = np.clip(np.exp(logarithm), 1 / _FACTOR_LIMIT, _FACTOR_LIMIT)
         return Smoothing((site.high + site.low) / 2, factor)
 
