@@ -61,6 +61,7 @@ def load_bundled(split: BundledSplit) -> tuple[np.ndarray, np.ndarray]:
     """Images (N, 28, 28) uint8 and labels (N,) int64 of a bundled split.
 
     "calibration" holds 256 training images, "test" 1000 test images, 100 of each class.
+    The demo scores 2.8 points higher on these 1000 than on the full test set; see PROVENANCE.md.
 
     Raises:
         ValueError: the split is neither of the two.

@@ -28,8 +28,7 @@ _MAX_SHIFT = 2
 class Recipe:
     """What decides the trained weights; a resumed run must use the same one.
 
-    The last `plain_epochs` see the images as they are: a model this small still underfits the
-    augmented ones when a short schedule ends.
+    The last `plain_epochs` see the images as they are, neither shifted nor mirrored.
     """
 
     epochs: int
