@@ -61,7 +61,6 @@ module output_stage
   step_t              step_d;
   step_t              step_q[Stages];
   logic [Cols*16-1:0] result;
-  logic [Cols*8-1:0]  byte_d;
   logic [2047:0]      table_q;
 
   // Walk through the tokens of finished tiles, in order.
@@ -145,17 +144,16 @@ module output_stage
     end
   end
 
-  always_comb begin
-    for (int c = 0; c < Cols; c++) begin
-      byte_d[c*8+:8] = step_q[3].high ? result[c*16+8+:8] : result[c*16+:8];
-      if (step_q[3].gelu) begin
-        byte_d[c*8+:8] = table_q[{~result[c*16+7], result[c*16+:7]}*8+:8];
+  always_ff @(posedge clk_i) begin
+    if (step_q[3].valid) begin
+      for (int c = 0; c < Cols; c++) begin
+        if (step_q[3].gelu) begin
+          write_data_o[c*8+:8] <= table_q[{~result[c*16+7], result[c*16+:7]}*8+:8];
+        end else begin
+          write_data_o[c*8+:8] <= step_q[3].high ? result[c*16+8+:8] : result[c*16+:8];
+        end
       end
     end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (step_q[3].valid) write_data_o <= byte_d;
   end
 
   assign write_o      = step_q[4].valid;

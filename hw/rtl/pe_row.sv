@@ -9,7 +9,9 @@ module pe_row #(
   input  logic                clk_i,
   input  logic                swap_i,    /// next weights become the ones in use
   input  logic [Cols-1:0]     load_i,    /// columns whose next weight is written
-  input  logic [Cols*8-1:0]   weight_i,  /// their weights
+  input  logic                by_col_i,  /// they all get `col_i`, else each its own
+  input  logic [Cols*8-1:0]   row_i,     /// weights of this row
+  input  logic [7:0]          col_i,     /// weight of this row in the column that is loaded
   input  logic signed [7:0]   act_i,     /// activation of this row
   input  logic [Cols*32-1:0]  sum_i,     /// partial sums from the row above
   output logic [Cols*32-1:0]  sum_o      /// partial sums for the row below, a cycle later
@@ -22,7 +24,7 @@ module pe_row #(
   always_ff @(posedge clk_i) begin
     if (|load_i) begin
       for (int c = 0; c < Cols; c++) begin
-        if (load_i[c]) next_q[c] <= weight_i[c*8+:8];
+        if (load_i[c]) next_q[c] <= by_col_i ? col_i : row_i[c*8+:8];
       end
     end
   end

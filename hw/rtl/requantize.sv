@@ -16,27 +16,26 @@ module requantize (
 
   logic signed [31:0] biased_q;
   logic signed [48:0] product_q;
-  logic signed [48:0] half, rounded;
-  logic [15:0]        result_d;
+
+  function automatic logic [15:0] round_saturate(
+    input logic signed [48:0] product, input logic [5:0] shift, input logic wide
+  );
+    logic signed [48:0] rounded;
+    rounded = (product + ((49'sd1 << shift) >>> 1)) >>> shift;
+    if (wide) begin
+      if (rounded > 49'sd32767) return 16'h7fff;
+      if (rounded < -49'sd32768) return 16'h8000;
+    end else begin
+      if (rounded > 49'sd127) return 16'h007f;
+      if (rounded < -49'sd128) return 16'hff80;
+    end
+    return rounded[15:0];
+  endfunction
 
   always_ff @(posedge clk_i) begin
     if (enable_bias_i) biased_q <= acc_i + bias_i;
     if (enable_mult_i) product_q <= 49'(biased_q) * $signed({33'd0, mult_i});
-    if (enable_round_i) result_o <= result_d;
-  end
-
-  always_comb begin
-    half    = (49'sd1 << shift_i) >>> 1;
-    rounded = (product_q + half) >>> shift_i;
-    if (wide_i) begin
-      if (rounded > 49'sd32767) result_d = 16'h7fff;
-      else if (rounded < -49'sd32768) result_d = 16'h8000;
-      else result_d = rounded[15:0];
-    end else begin
-      if (rounded > 49'sd127) result_d = 16'h007f;
-      else if (rounded < -49'sd128) result_d = 16'hff80;
-      else result_d = rounded[15:0];
-    end
+    if (enable_round_i) result_o <= round_saturate(product_q, shift_i, wide_i);
   end
 
 endmodule

@@ -52,7 +52,9 @@ module systolic_array
       .clk_i,
       .swap_i  (swap_q[r]),
       .load_i  (load_row_i[r] ? load_col_i : '0),
-      .weight_i(by_col_i ? {Cols{col_i[r*8+:8]}} : row_i),
+      .by_col_i,
+      .row_i,
+      .col_i   (col_i[r*8+:8]),
       .act_i   (act_skewed[r*8+:8]),
       .sum_i   (sum[r]),
       .sum_o   (sum[r+1])

@@ -140,22 +140,22 @@ module blockvit_sim
   logic [Slices-1:0] write_slices;
   logic [31:0]       write_addr;
   logic [Word*8-1:0] write_word;
-  logic              wrong;
   assign write_slices = u_core.write_slices;
   assign write_addr   = u_core.write_addr;
   assign write_word   = {Slices{u_core.write_data}};
-  always_comb begin
-    wrong = 1'b0;
+
+  function automatic logic wrong();
     for (int s = 0; s < Slices; s++) begin
       if (write_slices[s] && write_word[s*Cols*8+:Cols*8]
-          != expected[write_addr[$clog2(ActWords)-1:0]][s*Cols*8+:Cols*8]) wrong = 1'b1;
+          != expected[write_addr[$clog2(ActWords)-1:0]][s*Cols*8+:Cols*8]) return 1'b1;
     end
-  end
+    return 1'b0;
+  endfunction
 
   task automatic check_cycle();
     if (u_core.write && failure == 0) begin
       if (write_addr >= ActWords || (due[write_addr] & write_slices) != write_slices) failure = 2;
-      else if (wrong) failure = 1;
+      else if (wrong()) failure = 1;
       else begin
         due[write_addr] = due[write_addr] & ~write_slices;
         due_count = due_count - $countones(write_slices);
