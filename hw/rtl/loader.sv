@@ -49,38 +49,29 @@ module loader
   output load_state_e            load_state_o
 );
 
-  localparam int unsigned Word = Rows > Cols ? Rows : Cols;
-  localparam int unsigned LogIn = $clog2(Word / Rows);
-  localparam int unsigned LogOut = $clog2(Word / Cols);
-  localparam int unsigned InstrBytes = InstrWords * 4;
-  localparam int unsigned InstrLines = (InstrBytes + LineBytes - 1) / LineBytes;
+  localparam int unsigned InstrLines = (InstrWords * 4 + LineBytes - 1) / LineBytes;
   localparam int unsigned TableLines = TableBytes / LineBytes;
   localparam int unsigned ParamLines = Cols * ParamBytes / LineBytes;
   localparam int unsigned BlockLines = Rows * Cols / LineBytes;
-  localparam int unsigned Groups = Cols / LineBytes;  // lines of a row
-  localparam int unsigned LogGroups = $clog2(Groups);
 
   typedef enum logic [2:0] {
     Instr, Decode, Table, Tile, Params, Block, Load, Item
   } state_e;
 
   state_e                  state_d, state_q;
-  logic [InstrBytes*8-1:0] instr_bits_q;
   instr_t                  instr;
   logic [15:0]             count_q, tile_q, block_q, depth_q;
-  logic [31:0]             out_addr_q, in_addr_q, w_addr_q;
-  logic [6:0]              out_slice_q, in_slice_q;
+  logic [31:0]             out_addr, in_addr, w_addr;
+  logic [6:0]              out_slice, in_slice, w_slice;
   logic [1:0]              slot_q;
   logic [$clog2(Rows)-1:0] wave_q;
   logic                    item_valid_q;
   item_t                   item_q;
 
-  logic        stream, by_col, needs_line, blocked, step, finished, load_go, last_block, last_tile;
-  logic        empty_tile, push_item;
-  logic [15:0] lines, index, read_base, w_row, out_step, header;
-  logic [6:0]  out_slices;
+  logic        stream, by_col, needs_line, blocked, step, finished, tile_end, last_block;
+  logic        last_tile, empty_tile, push_item;
+  logic [15:0] lines, w_token, header;
 
-  assign instr      = instr_t'(instr_bits_q);
   assign stream     = instr.mode == ModeStream;
   assign by_col     = instr.mode == ModeColumns;
   assign last_tile  = tile_q + 16'd1 == instr.tiles;
@@ -125,7 +116,7 @@ module loader
   assign step       = !blocked && (!needs_line || line_valid_i) && (!read_o || read_grant_i);
   assign line_pop_o = step && needs_line;
   assign finished   = step && count_q + 16'd1 == lines;
-  assign load_go    = step && state_q == Load;
+  assign tile_end   = finished && (state_q == Item || (state_q == Load && last_block));
   assign empty_tile = depth_q == 16'd0;
 
   always_comb begin
@@ -164,11 +155,9 @@ module loader
       if (step) count_q <= finished ? '0 : count_q + 16'd1;
       if (state_q == Decode) tile_q <= '0;
       if (finished && state_q == Tile) block_q <= '0;
-      if (finished && (state_q == Load || state_q == Item)) begin
-        block_q <= block_q + 16'd1;
-        if (state_q == Item || last_block) tile_q <= tile_q + 16'd1;
-        if (instr.opcode == OpMatmul && (state_q == Item || last_block)) slot_q <= slot_q + 2'd1;
-      end
+      if (push_item) block_q <= block_q + 16'd1;
+      if (tile_end) tile_q <= tile_q + 16'd1;
+      if (tile_end && instr.opcode == OpMatmul) slot_q <= slot_q + 2'd1;
       if (item_take_i) wave_q <= ($clog2(Rows))'(Rows - 1);
       else if (wave_q != '0) wave_q <= wave_q - 1'b1;
       if (push_item) item_valid_q <= 1'b1;
@@ -176,40 +165,26 @@ module loader
     end
   end
 
-  // Instruction, tile and block registers
-  assign index      = stream ? header : block_q;
-  assign read_base  = by_col ? tile_q << $clog2(Cols) : block_q << $clog2(Rows);
-  assign w_row      = by_col ? block_q >> LogIn : tile_q >> LogOut;
-  assign out_step   = instr.wide ? instr.out_stride << 1 : instr.out_stride;
-  assign out_slices = 7'(Word / Cols - 1);
-
-  if (LineBytes >= InstrBytes) begin : g_wide_line
-    always_ff @(posedge clk_i) begin
-      if (step && state_q == Instr) instr_bits_q <= line_i[InstrBytes*8-1:0];
-    end
-  end else begin : g_narrow_line
-    always_ff @(posedge clk_i) begin
-      if (step && state_q == Instr) begin
-        instr_bits_q <= {line_i, instr_bits_q[InstrBytes*8-1:LineBytes*8]};
-      end
-    end
-  end
+  // Instruction, tile and block
+  instruction_register #(
+    .LineBytes(LineBytes)
+  ) u_instruction (
+    .clk_i, .write_i(step && state_q == Instr), .line_i, .instr_o(instr)
+  );
 
   always_ff @(posedge clk_i) begin
-    if (state_q == Decode) begin
-      out_addr_q  <= instr.out_addr;
-      out_slice_q <= '0;
-    end else if (finished && (state_q == Item || (state_q == Load && last_block))) begin
-      out_slice_q <= out_slice_q == out_slices ? '0 : out_slice_q + 7'd1;
-      if (out_slice_q == out_slices) out_addr_q <= out_addr_q + 32'(out_step);
-    end
     if (finished && state_q == Tile) depth_q <= stream ? header : instr.depth;
-    if (finished && state_q == Block) begin
-      in_addr_q  <= instr.in_addr + 32'(index >> LogIn) * 32'(instr.in_stride);
-      in_slice_q <= 7'(index) & 7'(Word / Rows - 1);
-      w_addr_q   <= instr.w_addr + 32'(w_row) * 32'(instr.w_stride) + 32'(read_base);
-    end
   end
+
+  tile_addresses #(
+    .Rows(Rows), .Cols(Cols)
+  ) u_addresses (
+    .clk_i, .instr_i(instr), .restart_i(state_q == Decode), .next_tile_i(tile_end),
+    .next_block_i(finished && state_q == Block), .tile_i(tile_q), .block_i(block_q),
+    .index_i(stream ? header : block_q), .out_addr_o(out_addr), .out_slice_o(out_slice),
+    .in_addr_o(in_addr), .in_slice_o(in_slice), .w_addr_o(w_addr), .w_slice_o(w_slice),
+    .w_token_o(w_token)
+  );
 
   assign slot_o        = slot_q;
   assign line_number_o = param_scale_o ? count_q - 16'(ParamLines / 2) : count_q;
@@ -219,43 +194,21 @@ module loader
   assign tile_push_o   = finished && state_q == Params;
   assign tile_o = '{
     wide: instr.wide, gelu: instr.gelu, empty: empty_tile, tokens: instr.tokens,
-    addr: out_addr_q, stride: instr.out_stride, slice: out_slice_q
+    addr: out_addr, stride: instr.out_stride, slice: out_slice
   };
 
   // Shadow weights, a cycle after the line is popped or the word is asked for
-  assign read_addr_o = w_addr_q + 32'(count_q);
-  assign read_end_o  = w_addr_q + (by_col ? Cols : Rows);
+  assign read_addr_o = w_addr + 32'(count_q);
+  assign read_end_o  = w_addr + (by_col ? Cols : Rows);
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      load_row_o <= '0;
-      load_col_o <= '0;
-    end else begin
-      load_row_o <= '0;
-      load_col_o <= '0;
-      if (load_go && stream) begin
-        load_row_o <= Rows'(1) << (count_q >> LogGroups);
-        load_col_o <= Cols'({LineBytes{1'b1}}) << ((count_q & 16'(Groups - 1)) * 16'(LineBytes));
-      end else if (load_go && by_col) begin
-        load_row_o <= '1;
-        load_col_o <= Cols'(1) << count_q;
-      end else if (load_go) begin
-        load_row_o <= Rows'(1) << count_q;
-        load_col_o <= '1;
-      end
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (load_go) begin
-      load_line_o   <= line_i;
-      load_stream_o <= stream;
-      load_zero_o   <= !stream && read_base + count_q >= instr.valid;
-      by_col_o      <= by_col;
-      load_slice_o  <= instr.mode == ModeRows ? 7'(tile_q) & out_slices
-                                              : 7'(block_q) & 7'(Word / Rows - 1);
-    end
-  end
+  shadow_control #(
+    .Rows(Rows), .Cols(Cols), .LineBytes(LineBytes)
+  ) u_shadow (
+    .clk_i, .rst_ni, .step_i(step && state_q == Load), .stream_i(stream), .by_col_i(by_col),
+    .count_i(count_q), .zero_i(!stream && w_token + count_q >= instr.valid),
+    .slice_i(w_slice), .line_i, .load_row_o, .load_col_o, .load_stream_o, .load_zero_o, .by_col_o,
+    .load_slice_o, .load_line_o
+  );
 
   // Items
   assign push_item    = finished && (state_q == Load || state_q == Item);
@@ -268,16 +221,16 @@ module loader
       else if (instr.opcode == OpMatmul) item_q.kind <= ItemEmpty;
       else item_q.kind <= instr.opcode == OpEnd ? ItemEnd : ItemHost;
       item_q.first     <= state_q == Item || block_q == '0;
-      item_q.last      <= state_q == Item || last_block;
-      item_q.op_last   <= last_tile && (state_q == Item || last_block);
+      item_q.last      <= tile_end;
+      item_q.op_last   <= tile_end && last_tile;
       item_q.drain     <= instr.drain;
       item_q.slot      <= slot_q;
       item_q.id        <= instr.id;
       item_q.tokens    <= instr.tokens;
-      item_q.in_addr   <= in_addr_q;
-      item_q.in_slice  <= in_slice_q;
-      item_q.out_first <= out_addr_q;
-      item_q.out_end   <= out_addr_q + 32'(instr.tokens)
+      item_q.in_addr   <= in_addr;
+      item_q.in_slice  <= in_slice;
+      item_q.out_first <= out_addr;
+      item_q.out_end   <= out_addr + 32'(instr.tokens)
                           + (instr.wide ? 32'(instr.out_stride) : 32'd0);
     end
   end

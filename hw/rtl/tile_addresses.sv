@@ -1,0 +1,61 @@
+// Where the output tile and the weight block at hand lie in activation memory.
+//
+// A word holds the features of the larger side of a tile, so the other side takes a slice of it.
+module tile_addresses
+  import blockvit_pkg::*;
+#(
+  parameter int unsigned Rows = 16,
+  parameter int unsigned Cols = 16
+) (
+  input  logic        clk_i,
+  input  instr_t      instr_i,
+  input  logic        restart_i,     /// the instruction is new
+  input  logic        next_tile_i,   /// the output tile is over
+  input  logic        next_block_i,  /// `index_i` and `block_i` hold
+  input  logic [15:0] tile_i,        /// output tile
+  input  logic [15:0] block_i,       /// position of the block in its output tile
+  input  logic [15:0] index_i,       /// input tile of the block
+  output logic [31:0] out_addr_o,    /// word of the output tile's first result
+  output logic [6:0]  out_slice_o,
+  output logic [31:0] in_addr_o,     /// word of the block's first token
+  output logic [6:0]  in_slice_o,
+  output logic [31:0] w_addr_o,      /// first word of activations that serve as weights
+  output logic [6:0]  w_slice_o,
+  output logic [15:0] w_token_o      /// token that this word belongs to
+);
+
+  localparam int unsigned Word = Rows > Cols ? Rows : Cols;
+  localparam int unsigned LogIn = $clog2(Word / Rows);
+  localparam int unsigned LogOut = $clog2(Word / Cols);
+  localparam logic [6:0] InMask = 7'(Word / Rows - 1);
+  localparam logic [6:0] OutMask = 7'(Word / Cols - 1);
+
+  logic        by_row;
+  logic [15:0] out_step, w_row;
+
+  // K comes a column (token) at a time, features in the rows; V the other way round.
+  assign by_row    = instr_i.mode == ModeRows;
+  assign w_token_o = by_row ? block_i << $clog2(Rows) : tile_i << $clog2(Cols);
+  assign w_row     = by_row ? tile_i >> LogOut : block_i >> LogIn;
+  assign w_slice_o = by_row ? 7'(tile_i) & OutMask : 7'(block_i) & InMask;
+  assign out_step  = instr_i.wide ? instr_i.out_stride << 1 : instr_i.out_stride;
+
+  always_ff @(posedge clk_i) begin
+    if (restart_i) begin
+      out_addr_o  <= instr_i.out_addr;
+      out_slice_o <= '0;
+    end else if (next_tile_i) begin
+      out_slice_o <= (out_slice_o + 7'd1) & OutMask;
+      if (out_slice_o == OutMask) out_addr_o <= out_addr_o + 32'(out_step);
+    end
+    if (next_block_i) begin
+      in_addr_o  <= instr_i.in_addr + 32'(index_i >> LogIn) * 32'(instr_i.in_stride);
+      in_slice_o <= 7'(index_i) & InMask;
+      w_addr_o   <= instr_i.w_addr + 32'(w_row) * 32'(instr_i.w_stride) + 32'(w_token_o);
+    end
+  end
+
+  logic unused;
+  assign unused = &instr_i;
+
+endmodule
