@@ -19,15 +19,21 @@ class Curve:
     """One layer: index n is the state after its first n blocks went."""
 
     saved: NDArray[np.float64]
-    """Cost saved, increasing from 0."""
+    """Cost saved: from 0, never falling."""
     objective: NDArray[np.float64]
     """What is minimised."""
 
 
 def lower_hull(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Indices of the lower convex hull of the points (x, y), x increasing; both ends included."""
+    """Indices of the lower convex hull of the points (x, y), x never falling.
+
+    The first point is the first corner. Of other points at one x only the lowest can be a corner.
+    """
+    order = np.lexsort((y, x))
+    lowest = order[np.searchsorted(x[order], np.unique(x))]
+    lowest[0] = 0
     hull: list[int] = []
-    for index in range(len(x)):
+    for index in lowest.tolist():
         while len(hull) > 1:
             first, last = hull[-2], hull[-1]
             rise = (y[last] - y[first]) * (x[index] - x[first])

@@ -10,11 +10,23 @@ from prune.methods.base import BlockMethod, Ranking
 from prune.methods.lpvit import LPViT
 from prune.methods.magnitude import Magnitude
 
-__all__ = ["METHODS", "BlockMethod", "LPViT", "Magnitude", "Ranking", "method_named"]
+__all__ = [
+    "DEFAULT_METHOD",
+    "METHODS",
+    "BlockMethod",
+    "LPViT",
+    "Magnitude",
+    "Ranking",
+    "method_named",
+]
+
+DEFAULT_METHOD = "lpvit-nopower"
+"""The power term is left out by default: a budget in cycles prices the hardware already."""
 
 METHODS: dict[str, Callable[[BlockShape], BlockMethod]] = {
     "magnitude": lambda block: Magnitude(block),
     "lpvit": lambda block: LPViT(block),
+    "lpvit-nopower": lambda block: LPViT(block, power="off"),
     "lpvit-corrected": lambda block: LPViT(block, second_order="corrected", power="corrected"),
 }
 

@@ -56,6 +56,8 @@ class LPViT(BlockMethod):
     """Sign of the power term: as published it grows with the removed share."""
     power_weight: float | Literal["slope-ratio"] = "slope-ratio"
     """beta; "slope-ratio" is the published choice."""
+    images: int = 32
+    """Calibration images that the gradient takes, at most; 2000 in the release."""
     damping: float = 1e-7
     """eps of H; the release's value."""
     smoothing: float = 0.1
@@ -73,6 +75,8 @@ class LPViT(BlockMethod):
             raise UserError(
                 f"power_weight={self.power_weight!r}: expected 'slope-ratio' or a number from 0"
             )
+        if self.images < 1:
+            raise UserError(f"images={self.images}: expected at least 1")
         if self.damping < 0:
             raise UserError(f"damping={self.damping}: expected a number from 0")
         if not 0 <= self.smoothing < 1:
@@ -81,7 +85,7 @@ class LPViT(BlockMethod):
     def rank(
         self, model: nn.Module, layers: Sequence[PrunableLayer], calibration: Tensor
     ) -> dict[str, Ranking]:
-        gradients = output_gradients(model, layers, calibration)
+        gradients = output_gradients(model, layers, calibration[: self.images])
         orders, distortions, powers = {}, {}, {}
         for layer in layers:
             name = layer.name

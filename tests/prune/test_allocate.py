@@ -68,3 +68,10 @@ def test_layer_that_may_lose_nothing_is_left_alone() -> None:
     fixed = Curve(np.zeros(1), np.zeros(1))
     free = Curve(np.arange(3.0), np.arange(3.0))
     assert allocate({"fixed": fixed, "free": free}, 1) == {"fixed": 0, "free": 1}
+
+
+def test_block_that_saves_nothing_goes_only_with_one_that_does() -> None:
+    curve = Curve(np.array([0.0, 0.0, 0.0, 1.0, 1.0]), np.array([0.0, 1.0, 2.0, 3.0, 4.0]))
+    assert lower_hull(curve.saved, curve.objective).tolist() == [0, 3]
+    assert allocate({"layer": curve}, 0.5) == {"layer": 3}
+    assert allocate({"layer": curve}, 9) == {"layer": 3}

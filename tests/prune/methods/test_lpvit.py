@@ -138,6 +138,7 @@ def test_smoothing_is_unbiased_from_the_first_point() -> None:
         ({"power": "wrong"}, "power"),
         ({"power_weight": -1.0}, "power_weight"),
         ({"power_weight": "auto"}, "power_weight"),
+        ({"images": 0}, "images"),
         ({"damping": -1.0}, "damping"),
         ({"smoothing": 1.0}, "smoothing"),
         ({"min_keep": 1.0}, "min_keep"),

@@ -1,0 +1,175 @@
+"""Budgets: what blocks cost, what a masked network costs in all, and how much of it may stay.
+
+Both costs read a network that was quantized dense: only its shapes and the zeros of its weights
+matter, so that one quantization serves every mask that is tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw.config import ArrayConfig
+from hw.errors import UserError
+from hw.ir import Attend, Linear, Network, Op, Scores
+from hw.program.schedule import kept_tiles
+from prune.blocks import BlockMask, PrunableLayer
+from sim.cycles import CycleModel, tile_cycles
+
+Unit = Literal["cycles", "flops"]
+
+
+class Cost(Protocol):
+    """A cost of a network on the array, attention included."""
+
+    unit: Unit
+    dense: float
+    """Cost of the network with every block."""
+
+    def saved(self, layer: PrunableLayer, order: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(blocks + 1): what the layer saves, about, when the first n blocks of `order` go."""
+        ...
+
+    def total(self, masks: Mapping[str, BlockMask]) -> float:
+        """Cost of the network under `masks`."""
+        ...
+
+
+def masked(network: Network, masks: Mapping[str, BlockMask]) -> Network:
+    """`network` with the weights of removed blocks 0; the other parameters are shared."""
+    params = dict(network.params)
+    for name, mask in masks.items():
+        params[f"{name}.weight"] = params[f"{name}.weight"] * mask.weights()
+    return replace(network, params=params)
+
+
+def _tokens(network: Network) -> dict[str, int]:
+    """Rows that stream through every linear layer, by its name."""
+    return {op.name: network.tensors[op.inputs[0]].tokens for op in network.linears()}
+
+
+class CycleCost:
+    """Cycles of the array, from the cycle model.
+
+    The total is exact. What a block saves is that of its tiles, but none once the output tile takes
+    longer to store than to compute: an output tile costs the larger of the two.
+    """
+
+    unit: Unit = "cycles"
+
+    def __init__(self, network: Network, config: ArrayConfig) -> None:
+        self._network = network
+        self._config = config
+        self._model = CycleModel(network, config)
+        self._storing = {op.name: storing_cycles(network, op) for op in network.linears()}
+        self._tokens = _tokens(network)
+        self.dense: float = self.total({})
+
+    def saved(self, layer: PrunableLayer, order: NDArray[np.int64]) -> NDArray[np.float64]:
+        config, grid = self._config, layer.grid
+        computing = tile_cycles(config, self._tokens[layer.name])
+        storing = self._storing[layer.name]
+        in_tiles = grid.pieces((grid.shape[0], config.rows))[0]  # of a block, for one output tile
+        out_tiles = grid.pieces((config.cols, grid.shape[1]))[:, 0]
+        left = np.full(grid.size[0], in_tiles.sum())  # kept for each output tile of a block row
+        saved = np.zeros(grid.total + 1)
+        for count, block in enumerate(order):
+            row, column = divmod(block, grid.size[1])
+            before = max(left[row] * computing, storing)
+            left[row] -= in_tiles[column]
+            after = max(left[row] * computing, storing)
+            saved[count + 1] = saved[count] + out_tiles[row] * (before - after)
+        return saved
+
+    def total(self, masks: Mapping[str, BlockMask]) -> float:
+        kept = kept_tiles(masked(self._network, masks), self._model.schedule)
+        return self._model.evaluate(kept).total
+
+
+def storing_cycles(network: Network, op: Op) -> int:
+    """Cycles in which the results of one output tile are stored: one a token and byte."""
+    target = network.tensors[op.output]
+    return target.tokens * target.bits // 8
+
+
+class FlopCost:
+    """Multiply-accumulates of the linear layers and of attention; kept blocks count in full."""
+
+    unit: Unit = "flops"
+
+    def __init__(self, network: Network) -> None:
+        self._tokens = _tokens(network)
+        self._linear: dict[str, int] = {}
+        self._attention = 0
+        for op in network.ops:
+            if isinstance(op, Linear):
+                self._linear[op.name] = self._tokens[op.name] * network.param(op, "weight").size
+            elif isinstance(op, Scores | Attend):
+                # Scores: T x T x features / heads a head; attend: the same, from the qkv tensor.
+                qkv = network.tensors[op.inputs[-1]]
+                self._attention += qkv.tokens**2 * qkv.features // 3
+        self.dense: float = sum(self._linear.values()) + self._attention
+
+    def saved(self, layer: PrunableLayer, order: NDArray[np.int64]) -> NDArray[np.float64]:
+        elements = layer.grid.elements().ravel()[order]
+        return np.concatenate([[0.0], np.cumsum(elements * float(self._tokens[layer.name]))])
+
+    def total(self, masks: Mapping[str, BlockMask]) -> float:
+        removed = sum(
+            self._tokens[name] * int((mask.grid.elements() * ~mask.keep).sum())
+            for name, mask in masks.items()
+        )
+        return self.dense - removed
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The share of the dense cost that may stay.
+
+    Raises:
+        UserError: when the share is outside (0, 1].
+    """
+
+    fraction: float
+    cost: Cost
+    aim: float | None = None
+    """Cost to aim at instead of `target`, after a measurement differed from the prediction."""
+
+    def __post_init__(self) -> None:
+        check_fraction(self.fraction)
+
+    @property
+    def target(self) -> float:
+        """The cost that may stay, in the cost's unit."""
+        return self.fraction * self.cost.dense
+
+    @property
+    def limit(self) -> float:
+        """What pruning stays at or just below."""
+        return self.target if self.aim is None else self.aim
+
+
+def check_fraction(fraction: float) -> None:
+    """Raises UserError unless `fraction` lies in (0, 1]."""
+    if not 0 < fraction <= 1:
+        raise UserError(f"budget {fraction}: expected a share of the dense cost in (0, 1]")
+
+
+def check_unit(unit: str) -> None:
+    """Raises UserError unless `unit` is a unit of cost."""
+    if unit not in get_args(Unit):
+        raise UserError(f"budget unit {unit!r}: expected one of {', '.join(get_args(Unit))}")
+
+
+def cost_in(unit: str, network: Network, config: ArrayConfig) -> Cost:
+    """The cost that the command line calls `unit`.
+
+    Raises:
+        UserError: no such unit.
+    """
+    check_unit(unit)
+    return CycleCost(network, config) if unit == "cycles" else FlopCost(network)

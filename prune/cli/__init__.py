@@ -1,0 +1,17 @@
+"""The command line of `python -m prune`."""
+
+import typer
+
+from prune.cli.close import close
+from prune.cli.compare import compare_units
+from prune.cli.run import run_command
+
+app = typer.Typer(
+    help="Make a Vision Transformer block-sparse within a budget of cycles, and quantize it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run_command)
+app.command("close")(close)
+app.command("compare-units")(compare_units)

@@ -1,0 +1,48 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hw.cli import array_config
+from hw.config import ArrayConfig
+from prune.blocks import BlockShape, parse_block
+from prune.methods import METHODS
+
+Model = Annotated[
+    str, typer.Argument(help="demo, deit_t, deit_s, deit_b or a timm VisionTransformer's name.")
+]
+BudgetShare = Annotated[
+    float, typer.Option("--budget", help="Share of the dense total that may stay, in (0, 1].")
+]
+Method = Annotated[str, typer.Option("--method", help=f"One of {', '.join(METHODS)}.")]
+Block = Annotated[
+    str | None,
+    typer.Option("--block", help="Prunable block, OUTxIN; default one tile, COLSxROWS."),
+]
+Rows = Annotated[int | None, typer.Option("--rows", help="Array rows (input features).")]
+Cols = Annotated[int | None, typer.Option("--cols", help="Array columns (output features).")]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="JSON file of other ArrayConfig fields.")
+]
+Checkpoint = Annotated[
+    Path | None, typer.Option("--ckpt", help="Weights, .safetensors or .pth; else timm's.")
+]
+Data = Annotated[
+    Path | None, typer.Option("--data", help="Folder of calibration images; else the bundled.")
+]
+Seed = Annotated[int, typer.Option("--seed", help="Of random weights and of the images' choice.")]
+Images = Annotated[
+    int | None, typer.Option("--images", help="Calibration images; default 256 (demo) or 64.")
+]
+
+
+def geometry(
+    block: str | None, rows: int | None, cols: int | None, config: Path | None
+) -> tuple[ArrayConfig, BlockShape]:
+    """The array that the options describe, and the block shape, one tile by default."""
+    array = array_config(config, rows, cols)
+    return array, parse_block(block) if block else (array.cols, array.rows)

@@ -1,0 +1,224 @@
+"""The cycle model in torch: differentiable in the kept blocks and in the live tokens.
+
+Output tiles follow each other as in `sim.cycles`: a tile computes `max(tokens, cycles to load it)`
+for every kept weight tile, then stores one result a token and byte while the next tile computes,
+and its accumulators are free for the tile after that. Attention loads its weight tiles from
+activation memory, and its tokens decide how many there are. Tokens beyond the depth of the
+accumulators go through in parts.
+
+What an operation takes beyond that (the start, and waiting for the operation before) is measured on
+the dense network, where both models agree by construction, and taken as constant. Rounding up keeps
+its value and passes on the gradient of the unrounded number (a straight-through estimate). Heads
+whose features do not fill whole tiles are counted as if they did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from hw.config import ArrayConfig
+from hw.ir import ARRAY_OPS, Attend, Linear, Network, Op, Scores
+from hw.program.isa import PARAM_BYTES
+from prune.blocks import BlockGrid, check_block
+from sim.cycles import network_cycles
+
+_TO_STORE = 3
+"""Cycles, besides one a row, from a tile's last token to its first result."""
+_TO_FREE = 6
+"""Cycles from storing a tile's last result until its accumulators are free."""
+
+
+def ceil_through(x: Tensor) -> Tensor:
+    """`ceil(x)` with the gradient of `x`."""
+    return x + (x.ceil() - x).detach()
+
+
+@dataclass(frozen=True)
+class _Tiles:
+    """An operation on the array, by its tiles."""
+
+    tokens: float
+    """Live tokens when none were dropped."""
+    load: int
+    """Least cycles of one weight tile."""
+    result_bytes: int
+    drained: bool
+    """Whether the next operation waits until the last result is stored."""
+
+
+@dataclass(frozen=True)
+class _LinearTiles(_Tiles):
+    head: int
+    """Cycles in which an output tile's header, biases and scales load."""
+    row: Tensor
+    """Block row of each output tile."""
+    in_tiles: Tensor
+    """Input tiles of each block column."""
+
+
+@dataclass(frozen=True)
+class _AttentionTiles(_Tiles):
+    heads: int
+    out_tiles: int | None
+    """Output tiles of a head; None: as many as the tokens fill."""
+    in_tiles: int | None
+    """Input tiles of each; None: as many as the tokens fill."""
+
+
+class SoftCycles:
+    """Cycles of a network on the array, as a torch function of kept blocks and live tokens.
+
+    Example: `SoftCycles(network, config)(keep={"head": mask}, tokens={"head": tokens}).backward()`.
+    """
+
+    def __init__(self, network: Network, config: ArrayConfig) -> None:
+        """Measure the overhead of every operation of `network`, whose weights must be dense.
+
+        Raises:
+            UserError: when the network's blocks are not made of whole tiles of the array.
+        """
+        self._config = config
+        self._linear: dict[str, _LinearTiles] = {}
+        self._attention: dict[str, _AttentionTiles] = {}
+        for op, following in zip(network.ops, [*network.ops[1:], None], strict=True):
+            drained = not isinstance(following, ARRAY_OPS)
+            if isinstance(op, Linear):
+                check_block(op.block_shape, config)
+                self._linear[op.name] = _linear_tiles(network, op, config, drained)
+            elif isinstance(op, Scores | Attend):
+                self._attention[op.name] = _attention_tiles(network, op, config, drained)
+        exact = network_cycles(network, config).by_op
+        modelled = self._modelled({}, {})
+        self._overhead = {name: exact[name] - float(modelled[name]) for name in exact}
+
+    def __call__(
+        self,
+        keep: Mapping[str, Tensor] | None = None,
+        tokens: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        """Total cycles, a float64 scalar.
+
+        Args:
+            keep: how much of each block stays, 0 to 1, of the block grid's size, by linear layer;
+                a layer left out is dense.
+            tokens: live tokens, scalars, by operation on the array; one left out has all of them.
+
+        Raises:
+            KeyError: on a name that is no operation on the array, or no linear layer for `keep`.
+        """
+        return torch.stack(list(self.by_op(keep, tokens).values())).sum()
+
+    def by_op(
+        self,
+        keep: Mapping[str, Tensor] | None = None,
+        tokens: Mapping[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """Cycles of every operation on the array, by name; arguments as for a call."""
+        keep, tokens = keep or {}, tokens or {}
+        unknown = keep.keys() - self._linear.keys() | tokens.keys() - self._overhead.keys()
+        if unknown:
+            raise KeyError(f"not an operation on the array: {min(unknown)}")
+        modelled = self._modelled(keep, tokens)
+        return {name: modelled[name] + extra for name, extra in self._overhead.items()}
+
+    def _modelled(
+        self, keep: Mapping[str, Tensor], tokens: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        cycles = {}
+        for name, tiles in self._attention.items():
+            cycles[name] = self._attention_cycles(tiles, _live(tiles, tokens.get(name)))
+        parts, computing, storing = [], [], []
+        for name, linear in self._linear.items():
+            live = _live(linear, tokens.get(name))
+            depth = linear.in_tiles.sum().expand(len(linear.row))
+            if name in keep:
+                depth = (keep[name].double() @ linear.in_tiles)[linear.row]
+            count, tile = self._per_weight_tile(linear, live)
+            parts.append(count)
+            computing.append(torch.maximum(depth * tile, depth * linear.load + linear.head))
+            storing.append(linear.result_bytes * live / count)
+        ends = self._follow(computing, torch.stack(storing)) * torch.stack(parts)
+        return cycles | dict(zip(self._linear, ends, strict=True))
+
+    def _per_weight_tile(self, tiles: _Tiles, live: Tensor) -> tuple[Tensor, Tensor]:
+        """Parts that the tokens go through in, and cycles of one weight tile in each."""
+        parts = (live.detach() / self._config.acc_depth).ceil().clamp(min=1)
+        return parts, torch.clamp(live / parts, min=tiles.load)
+
+    def _attention_cycles(self, tiles: _AttentionTiles, live: Tensor) -> Tensor:
+        config = self._config
+        parts, tile = self._per_weight_tile(tiles, live)
+        out_tiles = tiles.out_tiles or ceil_through(live / config.cols)
+        computing = tile * (tiles.in_tiles or ceil_through(live / config.rows))
+        storing = tiles.result_bytes * live / parts
+        latency = config.rows + _TO_STORE
+        alternating = (computing + storing + latency + _TO_FREE) / 2
+        period = torch.maximum(torch.maximum(computing, storing), alternating)
+        tail = latency + storing if tiles.drained else 0
+        return tiles.heads * parts * out_tiles * period + tail
+
+    def _follow(self, computing: list[Tensor], storing: Tensor) -> Tensor:
+        """Cycles of each layer's output tiles one after the other.
+
+        Args:
+            computing: of each output tile, (tiles,) by layer.
+            storing: of one output tile, (layers,).
+        """
+        counts = torch.tensor([len(tiles) for tiles in computing])
+        drained = torch.tensor([tiles.drained for tiles in self._linear.values()])
+        padded = pad_sequence(computing)  # (most tiles, layers)
+        computed = stored = stored_before = torch.zeros_like(storing)
+        for number, cycles in enumerate(padded):
+            more = number < counts
+            free = stored_before + _TO_FREE if number > 1 else computed
+            end = torch.maximum(computed, free) + cycles
+            first_result = end + self._config.rows + _TO_STORE
+            done = torch.maximum(first_result, stored) + storing
+            computed = torch.where(more, end, computed)
+            stored_before = torch.where(more, stored, stored_before)
+            stored = torch.where(more, done, stored)
+        return torch.where(drained, stored, computed)
+
+
+def _live(tiles: _Tiles, tokens: Tensor | None) -> Tensor:
+    return torch.tensor(tiles.tokens, dtype=torch.float64) if tokens is None else tokens.double()
+
+
+def _linear_tiles(network: Network, op: Linear, config: ArrayConfig, drained: bool) -> _LinearTiles:
+    target = network.tensors[op.output]
+    grid = BlockGrid(network.param(op, "weight").shape, op.block_shape)
+    out_tiles = torch.from_numpy(grid.pieces((config.cols, grid.shape[1]))[:, 0])
+    in_tiles = torch.from_numpy(grid.pieces((grid.shape[0], config.rows))[0])
+    return _LinearTiles(
+        tokens=target.tokens,
+        load=config.block_lines + 1,
+        result_bytes=target.bits // 8,
+        drained=drained,
+        head=1 + config.cols * PARAM_BYTES // config.line_bytes,
+        row=torch.arange(len(out_tiles)).repeat_interleave(out_tiles),
+        in_tiles=in_tiles.double(),
+    )
+
+
+def _attention_tiles(
+    network: Network, op: Op, config: ArrayConfig, drained: bool
+) -> _AttentionTiles:
+    qkv, target = network.tensors[op.inputs[-1]], network.tensors[op.output]
+    by_tokens = isinstance(op, Scores)  # else by features
+    side = config.rows if by_tokens else config.cols
+    features = -(-qkv.group_features // side)
+    return _AttentionTiles(
+        tokens=target.tokens,
+        # Keys fill the columns, and enter once the tile before has left the rows.
+        load=config.rows + (config.cols if by_tokens else 1),
+        result_bytes=target.bits // 8,
+        drained=drained,
+        heads=qkv.groups // 3,
+        out_tiles=None if by_tokens else features,
+        in_tiles=features if by_tokens else None,
+    )

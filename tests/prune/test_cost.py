@@ -1,0 +1,119 @@
+"""The torch form of the cycle model against the exact one, and its gradients."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from hw.config import ArrayConfig
+from hw.errors import UserError
+from hw.ir import Network
+from prune.blocks import BlockGrid, BlockMask, BlockShape
+from prune.budget import masked
+from prune.cost import SoftCycles, ceil_through
+from sim.cycles import network_cycles
+
+MakeNetwork = Callable[[int, BlockShape], Network]
+GEOMETRIES = [
+    ArrayConfig(),
+    ArrayConfig(rows=8, cols=8),
+    ArrayConfig(rows=32, cols=16),
+    ArrayConfig(rows=16, cols=32),
+    ArrayConfig(rows=32, cols=32),
+    ArrayConfig(acc_depth=32),
+]
+
+
+def keep_of(network: Network, density: float) -> dict[str, torch.Tensor]:
+    rng = np.random.default_rng(0)
+    sizes = {
+        op.name: BlockGrid(network.param(op, "weight").shape, op.block_shape).size
+        for op in network.linears()
+    }
+    return {name: torch.from_numpy(rng.random(size) < density) for name, size in sizes.items()}
+
+
+def masks_of(network: Network, keep: dict[str, torch.Tensor]) -> dict[str, BlockMask]:
+    return {
+        op.name: BlockMask(
+            BlockGrid(network.param(op, "weight").shape, op.block_shape), keep[op.name].numpy()
+        )
+        for op in network.linears()
+    }
+
+
+def all_tokens(network: Network, tokens: int) -> dict[str, torch.Tensor]:
+    """`tokens` patches everywhere but in the head, and a class token behind the embedding."""
+    names = network_cycles(network, ArrayConfig()).by_op
+    live = {name: torch.tensor(tokens + 1.0) for name in names if name.startswith("blocks")}
+    return {**live, "patch_embed.proj": torch.tensor(float(tokens))}
+
+
+@pytest.mark.parametrize("config", GEOMETRIES, ids=lambda c: f"{c.rows}x{c.cols},{c.acc_depth}")
+def test_kept_blocks_cost_what_the_exact_model_says(
+    small_network: MakeNetwork, config: ArrayConfig
+) -> None:
+    network = small_network(32, (config.cols, config.rows))
+    soft = SoftCycles(network, config)
+    for density in (1.0, 0.8, 0.6, 0.4):
+        keep = keep_of(network, density)
+        exact = network_cycles(masked(network, masks_of(network, keep)), config).total
+        assert float(soft(keep)) == pytest.approx(exact, rel=0.01)
+
+
+@pytest.mark.parametrize("image_size", [20, 24, 40])
+def test_live_tokens_cost_what_the_exact_model_says(
+    small_network: MakeNetwork, network: Network, image_size: int
+) -> None:
+    config = ArrayConfig()
+    exact = network_cycles(small_network(image_size, (16, 16)), config).total
+    live = all_tokens(network, (image_size // 4) ** 2)
+    assert float(SoftCycles(network, config)(tokens=live)) == pytest.approx(exact, rel=0.01)
+
+
+def test_every_block_gets_a_positive_gradient(network: Network) -> None:
+    keep = {name: mask.double().requires_grad_() for name, mask in keep_of(network, 2.0).items()}
+    SoftCycles(network, ArrayConfig())(keep).backward()
+    for mask in keep.values():
+        assert mask.grad is not None and (mask.grad > 0).all()
+
+
+def test_every_token_count_gets_a_positive_gradient(network: Network) -> None:
+    live = {name: n.double().requires_grad_() for name, n in all_tokens(network, 64).items()}
+    SoftCycles(network, ArrayConfig())(tokens=live).backward()
+    for tokens in live.values():
+        assert tokens.grad is not None and tokens.grad > 0
+
+
+def test_gradient_in_the_blocks_is_the_slope(network: Network) -> None:
+    soft = SoftCycles(network, ArrayConfig())
+    name = "blocks.0.mlp.fc1"
+    keep = 0.6 + 0.4 * torch.rand(24, 6, dtype=torch.float64, generator=torch.manual_seed(0))
+    assert torch.autograd.gradcheck(lambda mask: soft({name: mask}), keep.requires_grad_())
+
+
+def test_gradient_in_the_tokens_is_the_slope_over_whole_tiles(network: Network) -> None:
+    soft = SoftCycles(network, ArrayConfig())
+    for name in ("blocks.0.mlp.fc1", "blocks.0.attn.scores", "blocks.0.attn.attend"):
+        tokens = torch.tensor(64.0, dtype=torch.float64, requires_grad=True)
+        soft(tokens={name: tokens}).backward()
+        slope = (soft(tokens={name: tokens + 16}) - soft(tokens={name: tokens - 16})) / 32
+        torch.testing.assert_close(tokens.grad, slope.detach())
+
+
+def test_block_of_part_of_a_tile_is_refused(network: Network) -> None:
+    with pytest.raises(UserError, match="block 16x16"):
+        SoftCycles(network, ArrayConfig(rows=32))
+
+
+def test_rounding_up_passes_the_gradient_through() -> None:
+    x = torch.tensor(2.3, requires_grad=True)
+    rounded = ceil_through(x)
+    rounded.backward()
+    assert (rounded.item(), x.grad) == (3.0, 1.0)
+
+
+def test_unknown_operation_is_refused(network: Network) -> None:
+    with pytest.raises(KeyError, match=r"blocks\.9"):
+        SoftCycles(network, ArrayConfig())(tokens={"blocks.9.mlp.fc1": torch.tensor(1.0)})
