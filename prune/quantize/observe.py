@@ -94,19 +94,20 @@ class _Observer:
         """Take one batch's values of a site into account."""
         x = x.movedim(channel_axis, -1).flatten(0, -2)
         count, features = x.shape
-        low, high = x.aminmax(dim=0)
+        low, high = x.amin(dim=0), x.amax(dim=0)  # much faster than aminmax
         record = self.records.get(name)
         if record is None:
             record = _Record(low, high, torch.zeros(features, dtype=torch.float64))
             self.records[name] = record
         record.low = torch.minimum(record.low, low)
         record.high = torch.maximum(record.high, high)
-        record.total += x.sum(dim=0, dtype=torch.float64)
+        record.total += x.sum(dim=0)
         record.rows += count
         size = count * features
-        chosen = torch.arange(size)
         if size > self._share:
             chosen = torch.randint(size, (self._share,), generator=self._generator)
+        else:
+            chosen = torch.arange(size)
         record.values.append(x.reshape(-1)[chosen])
         record.channels.append(chosen % features)
 
@@ -144,7 +145,10 @@ class _Observer:
 def _watching(model: VisionTransformer, observer: _Observer) -> Iterator[None]:
     handles = []
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear):
+        if isinstance(module, nn.Linear) and name.endswith((".proj", ".fc2")):
+            # The layer scale after it shows its output.
+            handles.append(module.register_forward_hook(observer.watch_input(name)))
+        elif isinstance(module, nn.Linear):
             handles.append(module.register_forward_hook(observer.watch_linear(name)))
         elif isinstance(module, nn.Conv2d):
             handles.append(module.register_forward_hook(observer.watch_output(name, 1)))
