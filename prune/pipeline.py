@@ -35,6 +35,8 @@ from sim.cycles import NetworkCycles, network_cycles
 FORMAT_VERSION = 1
 RANDOM_WARNING = "the weights are random: cycles hold, accuracy and distortion mean nothing"
 _SHAPE_IMAGES = 2
+_GRADIENT_IMAGES = 32
+"""Images for gradients unless their number is given; the demo, being small, takes them all."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Source:
     data: Path | None = None
     seed: int = 0
     images: int | None = None
-    """Calibration images; None leaves their number to `prune.data`."""
+    """Calibration images; None: as many as `prune.data` likes, fewer for gradients."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,9 @@ def prepare(source: Source, method_name: str, block: BlockShape, config: ArrayCo
     loaded = load_model(source.model, source.checkpoint, source.seed)
     calibration = calibration_images(loaded, source.data, source.images, source.seed)
     layers = prunable_layers(loaded.model, block)
-    rankings = method.rank(loaded.model, layers, normalize(loaded, calibration))
+    whole = loaded.is_demo or source.images is not None
+    for_ranking = calibration if whole else calibration[:_GRADIENT_IMAGES]
+    rankings = method.rank(loaded.model, layers, normalize(loaded, for_ranking))
     dense = quantize(loaded, calibration[:_SHAPE_IMAGES], block)
     return Prepared(loaded, calibration, dense, method, config, layers, rankings)
 

@@ -9,7 +9,7 @@ from torch import nn
 from hw.errors import UserError
 from prune.blocks import prunable_layers
 from prune.methods import LPViT, Ranking, method_named
-from prune.methods.lpvit import Form, Power, output_gradients, smooth
+from prune.methods.lpvit import Form, Power, output_gradients, second_order_curve, smooth
 
 BLOCK = (2, 2)
 DAMPING = 0.3
@@ -57,6 +57,12 @@ def test_published_recurrence_differs_from_brute_force(
     ranking = rank(layer, inputs, "published")
     exact = brute_force(layer, inputs, ranking)
     assert np.linalg.norm(ranking.distortion - exact) > 0.2 * np.linalg.norm(exact)
+
+
+def test_published_recurrence_adds_the_squared_steps() -> None:
+    slope, zero = np.array([0.0, 2.0, 1.0, 4.0]), np.zeros(4)
+    published = second_order_curve(slope, zero, zero, 0.0, "published")
+    assert (published - slope**2 / 2).tolist() == [0.0, 4.0, 5.0, 14.0]
 
 
 def test_gradient_is_that_of_the_mean_squared_output(
@@ -138,7 +144,6 @@ def test_smoothing_is_unbiased_from_the_first_point() -> None:
         ({"power": "wrong"}, "power"),
         ({"power_weight": -1.0}, "power_weight"),
         ({"power_weight": "auto"}, "power_weight"),
-        ({"images": 0}, "images"),
         ({"damping": -1.0}, "damping"),
         ({"smoothing": 1.0}, "smoothing"),
         ({"min_keep": 1.0}, "min_keep"),
