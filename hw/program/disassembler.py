@@ -1,0 +1,102 @@
+"""From the bytes of a program back to its instructions, tiles and blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hw.config import ArrayConfig
+from hw.errors import UserError
+from hw.program.isa import (
+    INSTRUCTION_WORDS,
+    MODES,
+    OPCODES,
+    PARAM_BYTES,
+    TABLE_BYTES,
+    Instruction,
+    decode,
+)
+
+_OPCODE_NAMES = {value: name for name, value in OPCODES.items()}
+_MODE_NAMES = {value: name for name, value in MODES.items()}
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One instruction and everything in the stream up to the next one."""
+
+    offset: int
+    """Its first byte."""
+    instruction: Instruction
+    blocks: tuple[int, ...]
+    """Weight tiles of each output tile: those in the stream, or those read from memory."""
+    weight_bytes: int
+    """Payload of the blocks in the stream."""
+    metadata_bytes: int
+    """Everything else: the instruction, the GELU table, headers, biases and scales."""
+
+
+def disassemble(data: bytes, config: ArrayConfig) -> Iterator[Decoded]:
+    """Decode a program from its first instruction to its END.
+
+    Raises:
+        UserError: when the bytes are no program for this geometry.
+    """
+    line = config.line_bytes
+    instruction_bytes = -(-4 * INSTRUCTION_WORDS // line) * line
+    tile_bytes = line + PARAM_BYTES * config.cols
+    position = 0
+    while True:
+        offset = position
+        words = _words(data, position, INSTRUCTION_WORDS)
+        instruction = decode(words)
+        if instruction.opcode not in _OPCODE_NAMES or instruction.mode not in _MODE_NAMES:
+            raise UserError(f"program: no instruction at byte {position}; compile it again")
+        position += instruction_bytes + instruction.gelu * TABLE_BYTES
+        blocks = []
+        streamed = instruction.mode == MODES["STREAM"]
+        for _ in range(instruction.tiles):
+            blocks.append(_words(data, position, 1)[0])
+            position += tile_bytes + streamed * blocks[-1] * (line + config.pes)
+        weight_bytes = streamed * sum(blocks) * config.pes
+        metadata_bytes = position - offset - weight_bytes
+        yield Decoded(offset, instruction, tuple(blocks), weight_bytes, metadata_bytes)
+        if instruction.opcode == OPCODES["END"]:
+            return
+
+
+def _words(data: bytes, position: int, count: int) -> list[int]:
+    if position + 4 * count > len(data):
+        raise UserError(f"program: cut short after {len(data)} bytes; compile it again")
+    return [int(word) for word in np.frombuffer(data, "<u4", count, position)]
+
+
+def listing(program: Sequence[Decoded], names: Sequence[str]) -> Iterator[str]:
+    """The program as text, a line an instruction.
+
+    Args:
+        names: what each instruction works for.
+    """
+    yield (
+        f"{'id':>5} {'offset':>9} {'opcode':7}{'mode':8}{'tokens':>6} {'tiles':>5} {'blocks':>6} "
+        f"{'in':>7} {'weights':>7} {'out':>7} {'bytes':>9}  operation"
+    )
+    for entry, name in zip(program, names, strict=True):
+        yield f"{_line(entry)}  {name}"
+
+
+def _line(entry: Decoded) -> str:
+    i = entry.instruction
+    size = entry.weight_bytes + entry.metadata_bytes
+    start = f"{i.id:5} {entry.offset:9} {_OPCODE_NAMES[i.opcode]:7}"
+    if i.opcode != OPCODES["MATMUL"]:
+        return f"{start}{'':55} {size:9}"
+    weights = "" if i.mode == MODES["STREAM"] else i.w_addr
+    flags = [name for name in ("gelu", "wide", "drain") if getattr(i, name)]
+    return (
+        f"{start}{_MODE_NAMES[i.mode]:8}{i.tokens:6} {i.tiles:5} {sum(entry.blocks):6} "
+        f"{i.in_addr:7} {weights:>7} {i.out_addr:7} {size:9}"
+        + (f"  [{' '.join(flags)}]" if flags else "")
+    )
