@@ -1,0 +1,15 @@
+"""The command line of `python -m sim`."""
+
+import typer
+
+from sim.cli.report import report
+from sim.cli.run import run
+
+app = typer.Typer(
+    help="Run networks on the simulated machine, and report their cycles layer by layer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run)
+app.command("report")(report)

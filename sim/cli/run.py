@@ -1,0 +1,95 @@
+"""`python -m sim run`: one image through the whole network, in RTL, checked bit for bit."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hw import options
+from hw.artifacts import write_json
+from hw.config import ArrayConfig
+from hw.ir import Network, load_network
+from hw.program.compiler import Program, compile_network
+from hw.program.files import (
+    network_digest,
+    read_description,
+    read_program,
+    with_memory_latency,
+)
+from sim.images import input_image
+from sim.machine.run import Conditions
+from sim.measure import Measurement, measure
+
+FAILED = 1
+"""Exit status when a value or a cycle is not what it must be."""
+
+
+def run(
+    folder: Annotated[Path, typer.Argument(help="Folder of a network, compiled or not.")],
+    config: options.Config = None,
+    rows: options.Rows = None,
+    cols: options.Cols = None,
+    acc_depth: options.AccDepth = None,
+    act_words: options.ActWords = None,
+    latency: Annotated[
+        int | None, typer.Option(help="Cycles that memory takes to answer, else mem_latency.")
+    ] = None,
+    stall: Annotated[
+        int, typer.Option(min=0, max=90, help="Percent of handshakes that wait a cycle.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(min=1, help="Of the stalls.")] = 1,
+    image: Annotated[str, typer.Option(help="Number of a bundled test image, or a path.")] = "0",
+    waves: Annotated[Path | None, typer.Option(help="Leave the waveforms here, as FST.")] = None,
+) -> None:
+    """Simulate FOLDER's network on one image and write FOLDER/cycles.json.
+
+    Without a geometry the compiled program is run; with another one than its, the network is
+    compiled anew. Every value that the array writes is compared with the integer reference, and
+    the cycles of every step with the cycle model: exits with 1 when one differs.
+    """
+    network = load_network(folder)
+    named = (config, rows, cols, acc_depth, act_words)
+    wanted = options.geometry(*named) if any(value is not None for value in named) else None
+    program = _program(folder, network, wanted)
+    if latency is not None:
+        program = with_memory_latency(program, latency)
+    array = program.schedule.config
+    chosen = input_image(network, image)
+    typer.echo(
+        f"{network.model} on {array.rows}x{array.cols}, {chosen.source}: building, then simulating",
+        err=True,
+    )
+    conditions = Conditions(array.mem_latency, stall, seed)
+    result = measure(network, program, chosen, conditions, sys.stderr.isatty(), waves)
+    entry = {**result.to_dict(), "network_digest": network_digest(folder)}
+    write_json(folder / "cycles.json", entry)
+    _judge(result, entry["khz"])
+
+
+def _program(folder: Path, network: Network, wanted: ArrayConfig | None) -> Program:
+    """The compiled program when there is one for this geometry, else a new one."""
+    if (folder / "program.json").exists() and (
+        wanted is None or read_description(folder).get("config") == asdict(wanted)
+    ):
+        return read_program(folder, network)
+    return compile_network(network, wanted or ArrayConfig())
+
+
+def _judge(result: Measurement, khz: float) -> None:
+    for problem in (result.difference, result.model_difference):
+        if problem is not None:
+            typer.echo(f"error: {result.network.model}: {problem}", err=True)
+            raise typer.Exit(FAILED)
+    total = result.outcome.total_cycles
+    model = "no cycle model with stalls"
+    if not result.conditions.stall_percent:
+        model = "equal to the cycle model"
+    label = "" if result.image.label is None else f" (labelled {result.image.label})"
+    typer.echo(
+        f"{total} cycles, {model}; every value exact; class {result.prediction}{label}; "
+        f"{result.outcome.seconds:.1f} s at {khz:.0f} kHz"
+    )

@@ -1,0 +1,1 @@
+"""Per-layer reports: rows from a measurement, and views of them."""

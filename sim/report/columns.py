@@ -1,0 +1,169 @@
+"""The columns of a report's row: what each means, its unit, and how it is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SCHEMA_VERSION = 1
+
+CYCLES = (
+    "compute",
+    "weight_wait",
+    "input_wait",
+    "output_wait",
+    "fill_drain",
+    "vector",
+    "selector",
+    "control",
+)
+"""The exclusive kinds of cycles; every row's sum is its `cycles_total`."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. Values that do not apply to a row are null."""
+
+    name: str
+    group: str
+    type: str
+    """string, integer, number or boolean, as JSON calls them."""
+    unit: str
+    meaning: str
+
+
+COLUMNS = (
+    Column("layer_id", "identity", "integer", "", "position of the row, from 0"),
+    Column("block", "identity", "integer", "", "encoder block; null outside of them"),
+    Column("op", "identity", "string", "", "kind of operation; `end` closes the program"),
+    Column("name", "identity", "string", "", "name of the operation in the IR"),
+    Column(
+        "unit", "identity", "string", "",
+        "where it runs: array or host. Host operations take no cycles of their own on this "
+        "machine; the first of a run of them carries the cycles of the array's hand-over",
+    ),
+    Column("fused_into", "identity", "string", "", "the operation whose pass does this one's work"),
+    Column("heads", "identity", "integer", "", "attention heads; m, k and n are those of one head"),
+    Column("m", "identity", "integer", "tokens", "rows of the matrix product"),
+    Column("k", "identity", "integer", "features", "its inner dimension"),
+    Column("n", "identity", "integer", "features", "its columns"),
+    Column("tokens_in", "identity", "integer", "tokens", "tokens of the first input"),
+    Column("tokens_kept", "identity", "integer", "tokens", "tokens of the result"),
+    Column("block_rows", "sparsity", "integer", "features", "output features of a weight block"),
+    Column("block_cols", "sparsity", "integer", "features", "input features of a weight block"),
+    Column("blocks_total", "sparsity", "integer", "blocks", "weight blocks, edge blocks included"),
+    Column("blocks_kept", "sparsity", "integer", "blocks", "blocks with a weight other than zero"),
+    Column(
+        "block_density", "sparsity", "number", "",
+        "blocks_kept / blocks_total; 1 for products of activations",
+    ),
+    Column(
+        "tiles_total", "sparsity", "integer", "tiles",
+        "rows x cols tiles of the weight operand as laid out in memory, over all heads",
+    ),
+    Column(
+        "tiles_kept", "sparsity", "integer", "tiles",
+        "tiles with a weight other than zero; the array works on these",
+    ),
+    Column(
+        "weight_bytes", "sparsity", "integer", "bytes",
+        "payload of kept tiles in the program; repeated where the tokens need several passes",
+    ),
+    Column(
+        "metadata_bytes", "sparsity", "integer", "bytes",
+        "the rest of the program: instructions, headers and indices, biases, scales, GELU table",
+    ),
+    Column("compute", "cycles", "integer", "cycles", "a token enters the array"),
+    Column(
+        "weight_wait", "cycles", "integer", "cycles",
+        "the next tile's weights are still being loaded",
+    ),
+    Column(
+        "input_wait", "cycles", "integer", "cycles",
+        "activations that the next tile needs are still to be written, or memory refuses a read",
+    ),
+    Column(
+        "output_wait", "cycles", "integer", "cycles",
+        "both accumulator banks, or all output tiles, are waiting to be written",
+    ),
+    Column(
+        "fill_drain", "cycles", "integer", "cycles",
+        "the first weights are on their way, or the last results are",
+    ),
+    Column("vector", "cycles", "integer", "cycles", "vector unit; this machine has none yet: 0"),
+    Column("selector", "cycles", "integer", "cycles", "token selector; none yet: 0"),
+    Column(
+        "control", "cycles", "integer", "cycles",
+        "instructions, biases and scales are read, or the host is handed over to",
+    ),
+    Column("cycles_total", "cycles", "integer", "cycles", "sum of the eight kinds"),
+    Column("start_cycle", "cycles", "integer", "cycle", "first cycle, from 0"),
+    Column(
+        "end_cycle", "cycles", "integer", "cycle",
+        "first cycle after it: start_cycle + cycles_total",
+    ),
+    Column("cycles_model", "prediction", "integer", "cycles", "the cycle model's cycles_total"),
+    Column(
+        "model_error_pct", "prediction", "number", "%",
+        "100 x (cycles_model - cycles_total) / cycles_total",
+    ),
+    Column("macs_dense", "work", "integer", "MAC", "heads x m x k x n, real tokens and features"),
+    Column(
+        "macs_effective", "work", "integer", "MAC",
+        "the same over kept blocks only; an edge block counts its real features",
+    ),
+    Column("macs_skipped", "work", "integer", "MAC", "macs_dense - macs_effective"),
+    Column(
+        "utilization_mapping", "utilization", "number", "%",
+        "100 x macs_dense / MACs of all tiles, padding included",
+    ),
+    Column(
+        "utilization_compute", "utilization", "number", "%", "100 x compute / cycles_total",
+    ),
+    Column(
+        "utilization_overall", "utilization", "number", "%",
+        "100 x macs_effective / (rows x cols x cycles_total)",
+    ),
+    Column(
+        "speedup_vs_dense", "utilization", "number", "",
+        "cycle model's cycles with every tile kept / cycles_total",
+    ),
+    Column(
+        "sparse_efficiency", "utilization", "number", "",
+        "speedup_vs_dense x block_density; 1 when removed blocks save all of their cycles",
+    ),
+    Column(
+        "bytes_act_in", "traffic", "integer", "bytes",
+        "activations from memory into the array: rows bytes a token and kept tile",
+    ),
+    Column(
+        "bytes_weight", "traffic", "integer", "bytes",
+        "weight operand: weight_bytes + metadata_bytes, and keys or values from activation memory",
+    ),
+    Column("bytes_out", "traffic", "integer", "bytes", "results into activation memory"),
+    Column(
+        "bytes_per_cycle", "traffic", "number", "bytes/cycle",
+        "(weight_bytes + metadata_bytes) / cycles_total, of the mem_bytes that the port can bring",
+    ),
+    Column(
+        "ops_per_byte", "traffic", "number", "op/byte",
+        "2 x macs_effective / (weight_bytes + metadata_bytes)",
+    ),
+    Column(
+        "bound", "traffic", "string", "",
+        "memory when loading the weight operand takes more cycles than compute does, else compute. "
+        "Loading takes a cycle a line of min(mem_bytes, cols) bytes of the program, and for a tile "
+        "of keys rows + cols cycles, of values rows",
+    ),
+    Column("energy_uj", "traffic", "number", "uJ", "not estimated yet: null"),
+    Column(
+        "bit_exact", "status", "boolean", "",
+        "every value that the array wrote equals the integer reference's; null on the host, which "
+        "is the reference",
+    ),
+    Column(
+        "checksum", "status", "string", "",
+        "CRC-32 of the result, (tokens, features) little-endian; a fused operation has its host's",
+    ),
+)  # fmt: skip
+
+GROUPS = tuple(dict.fromkeys(column.group for column in COLUMNS))

@@ -1,0 +1,206 @@
+"""Views of a report: CSV, Markdown and a terminal table. The JSON is the report itself."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from hw.artifacts import write_json, write_text
+from sim.report.build import Report
+from sim.report.columns import COLUMNS, GROUPS
+
+TERMINAL_WIDTH = 100
+"""Columns of the table where there is no terminal to ask."""
+_MAIN = (
+    "layer",
+    "unit",
+    "m x k x n",
+    "kept",
+    "cycles",
+    "err %",
+    "util %",
+    "waits %",
+    "gain",
+    "eff",
+)
+_WAITS = ("weight_wait", "input_wait", "output_wait", "fill_drain", "control")
+_KEYS = ("layer_id", "name")
+
+
+def write_report(report: Report, folder: Path) -> list[Path]:
+    """Write `report.json`, `report.csv` and `report.md` into `folder`; their paths.
+
+    Raises:
+        UserError: when the folder cannot be written.
+    """
+    paths = [folder / f"report.{suffix}" for suffix in ("json", "csv", "md")]
+    write_text(paths[1], to_csv(report))
+    write_text(paths[2], to_markdown(report))
+    write_json(paths[0], report)
+    return paths
+
+
+def to_csv(report: Report) -> str:
+    """A line a row, with the weights' source and the warning about them on every line."""
+    header = report["header"]
+    constant = {"weights_source": header["weights_source"], "warning": header.get("warning")}
+    text = io.StringIO()
+    names = [column.name for column in COLUMNS]
+    writer = csv.DictWriter(text, [*names, *constant], lineterminator="\n")
+    writer.writeheader()
+    for row in report["rows"]:
+        writer.writerow({name: _exact(value) for name, value in (row | constant).items()})
+    return text.getvalue()
+
+
+def _exact(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _shown(value: Any) -> str:
+    """A value for reading: thousands separated, four digits of a fraction, empty for null."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.2f}" if abs(value) >= 1 or value == 0 else f"{value:.4f}"
+    return str(value)
+
+
+def summary(header: dict[str, Any]) -> list[tuple[str, str]]:
+    """The header's figures by name, for reading."""
+    config, shares = header["config"], header["linear_cycles_pct"]
+    simulation, bottleneck = header["simulation"], header["bottleneck"]
+    lost = sorted(((v, k) for k, v in shares.items() if k != "working" and v), reverse=True)
+    geometry = f"{config['rows']}x{config['cols']} at {config['clock_mhz']:g} MHz"
+    memory = f"{config['mem_bytes']} bytes/cycle after {header['conditions']['latency']} cycles"
+    return [
+        ("model", f"{header['model']}, weights: {header['weights_source']}"),
+        ("array", f"{geometry}, {header['dataflow']}; memory {memory}"),
+        (
+            "total",
+            f"{header['total_cycles']:,} cycles (cycle model {header['cycles_model']:,}, "
+            f"error {header['model_error_pct']:.2f} %)",
+        ),
+        (
+            "dense",
+            f"{header['dense_cycles']:,} cycles by the model: {header['speedup_vs_dense']:.2f} "
+            "times faster",
+        ),
+        (
+            "speed",
+            f"{header['latency_ms']:.3f} ms, {header['images_per_s']:.1f} images/s, "
+            f"{header['effective_gops']:.1f} effective Gop/s",
+        ),
+        (
+            "utilization",
+            f"{header['utilization_linear_pct']:.2f} % over linear layers, "
+            f"{header['utilization_array_pct']:.2f} % over all products",
+        ),
+        (
+            "lost in linear",
+            ", ".join(f"{kind} {value:.2f} %" for value, kind in lost) or "nothing",
+        ),
+        (
+            "bottleneck",
+            f"{bottleneck['name']}: {bottleneck['cycles_total']:,} cycles, "
+            f"{bottleneck['share_pct']:.1f} %",
+        ),
+        (
+            "rows",
+            f"{header['rows_on_host']} on the host, {header['rows_fused']} fused; every value the "
+            f"array wrote is {'exact' if header['bit_exact'] else 'NOT exact'}",
+        ),
+        (
+            "simulation",
+            f"{simulation['seconds']:.1f} s at {simulation['khz']:.0f} kHz, "
+            f"{simulation['wall_seconds']:.1f} s with the build's {simulation['build_seconds']:.1f} s",
+        ),
+        ("configuration", f"{header['config_digest']}, network {header['network_digest']}"),
+        ("tools", ", ".join(f"{name} {version}" for name, version in header["tools"].items())),
+    ]
+
+
+def _notes(header: dict[str, Any]) -> list[str]:
+    warning = [f"WARNING: {header['warning']}."] if "warning" in header else []
+    return [*warning, *header["notes"]]
+
+
+def _markdown_table(names: Sequence[str], lines: Iterator[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(names)} |"
+    yield f"|{'---|' * len(names)}"
+    for line in lines:
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |"
+
+
+def to_markdown(report: Report) -> str:
+    """The whole report for reading: summary, a table a group of columns, definitions."""
+    header, rows = report["header"], report["rows"]
+    lines = [f"# {header['model']}: cycles per layer", ""]
+    lines += [f"{note}\n" for note in _notes(header)]
+    lines += [*_markdown_table(("", ""), iter(summary(header))), ""]
+    for group in GROUPS:
+        names = [c.name for c in COLUMNS if c.group == group and c.name not in _KEYS]
+        names = [*_KEYS, *names]
+        cells = ([_shown(row[name]) for name in names] for row in rows)
+        lines += [f"## {group.capitalize()}", "", *_markdown_table(names, cells), ""]
+    terms = report["definitions"].items()
+    cells = ([name, entry["unit"], entry["meaning"]] for name, entry in terms)
+    lines += ["## Definitions", "", *_markdown_table(("name", "unit", "meaning"), cells), ""]
+    return "\n".join(lines)
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Main columns and summary on the terminal.
+
+    `err %` is the cycle model's error, `waits %` the share of cycles in which no token enters, with
+    the largest cause; `gain` is the speedup over dense, `eff` the sparse efficiency.
+    """
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in _MAIN:
+        table.add_column(name, justify="left" if name in _MAIN[:2] else "right", no_wrap=True)
+    for row in report["rows"]:
+        table.add_row(*_main_cells(row), style="dim" if row["unit"] == "host" else None)
+    console.print(table)
+    figures = Table.grid(padding=(0, 2))
+    for name, text in summary(report["header"]):
+        figures.add_row(name, text)
+    console.print(figures, highlight=False)
+    for note in _notes(report["header"]):
+        style = "bold red" if note.startswith("WARNING") else "dim"
+        console.print(note, style=style, highlight=False, markup=False)
+
+
+def _main_cells(row: dict[str, Any]) -> list[str]:
+    waiting, kind = max((row[kind], kind) for kind in _WAITS)
+    waits = ""
+    if row["compute"] and waiting:
+        lost = 100 * (row["cycles_total"] - row["compute"]) / row["cycles_total"]
+        waits = f"{kind.removesuffix('_wait').removeprefix('fill_')} {lost:.1f}"
+    shape = "" if row["m"] is None else f"{row['m']}x{row['k']}x{row['n']}"
+
+    def figure(name: str, digits: int) -> str:
+        return "" if row[name] is None else f"{row[name]:.{digits}f}"
+
+    return [
+        row["name"],
+        f"in {row['fused_into'].rpartition('.')[2]}" if row["fused_into"] else row["unit"],
+        f"{row['heads']}*{shape}" if row["heads"] else shape,
+        figure("block_density", 3),
+        f"{row['cycles_total']:,}",
+        figure("model_error_pct", 2),
+        figure("utilization_overall", 1),
+        waits,
+        figure("speedup_vs_dense", 2),
+        figure("sparse_efficiency", 2),
+    ]
