@@ -1,0 +1,114 @@
+# `make` lists what can be made. Settings reach the tools through the environment, word for word, so
+# that paths may hold spaces and anything else; flow.mk joins the stages of synth-sim.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+define HELP
+blockvit: Vision Transformers on a block-sparse systolic array
+
+  make synth-sim   prune, compile, simulate in RTL, report cycles per layer
+  make test        all tests but the slow ones         make test-all   all tests
+  make tb          list the unit benches; TB=NAME runs one, WAVES=1 keeps its waveforms
+  make bench       measure simulation speed and accuracy of the models
+  make lint        ruff and mypy                       make setup      .venv with everything
+  make clean       remove the artifacts in OUT and the built simulators
+
+  MODEL      demo, deit_t, deit_s, deit_b or a timm ViT's name           demo
+  BUDGET     share of the dense cost that may stay, in (0, 1]            0.5
+  UNIT       what the budget counts: cycles or flops                     cycles
+  METHOD     pruning method, see `python -m prune run --help`            its default
+  BLOCK      prunable block, OUTxIN features                             one tile
+  ROWS COLS  array size: input features, output features of a tile       16 16
+  ACC_DEPTH  tokens that one accumulator bank holds                      256
+  ACT_WORDS  depth of the activation memory, in words                    131072
+  CONFIG     JSON file of other fields of ArrayConfig                    none
+  CKPT       checkpoint, .safetensors or .pth                            timm's weights
+  DATA       folder of calibration images                                bundled images
+  SEED       of random weights and of the choice of images               0
+  IMAGE      simulated image: number of a bundled one, or a path         0
+  WAVES      1: keep waveforms, in OUT/waves.fst                         off
+  OUT        folder of all artifacts                                     build/MODEL
+  TB         bench for `make tb`                                         list them
+  PYTHON     interpreter that .venv is made with                         python3.11
+endef
+export HELP
+
+MODEL ?= demo
+BUDGET ?= 0.5
+SEED ?= 0
+PYTHON ?= python3.11
+SETTINGS := MODEL BUDGET UNIT METHOD BLOCK ROWS COLS ACC_DEPTH ACT_WORDS CONFIG CKPT DATA SEED IMAGE \
+            WAVES OUT TB PYTHON
+
+# The value of a setting is text: a $ in it means nothing to make, here or in a make below.
+$(foreach name,$(filter-out OUT,$(SETTINGS)),$(eval override $(name) := $$(value $(name))))
+ifeq ($(value OUT),)
+override OUT := build/$(MODEL)
+else
+override OUT := $(value OUT)
+endif
+ifeq ($(WAVES),0)
+override WAVES :=
+endif
+override ROOT := $(CURDIR)
+export $(SETTINGS) ROOT
+MAKEOVERRIDES :=
+
+RUN := .venv/bin/python
+
+.PHONY: help setup synth-sim test test-all tb bench lint clean
+
+help:
+	@printf '%s\n' "$$HELP"
+
+setup: .venv/setup.stamp
+
+.venv/setup.stamp: pyproject.toml constraints.txt
+	@for tool in "$$PYTHON" perl make g++; do \
+	  command -v "$$tool" > /dev/null || \
+	    { echo "error: $$tool: not found on PATH, setup needs it; install $$tool" >&2; exit 1; }; \
+	done
+	@"$$PYTHON" -c 'import ensurepip, venv' 2> /dev/null || \
+	  { echo "error: $$PYTHON: expected Python 3.11 with venv; install python3.11-venv" >&2; exit 1; }
+	@echo 'setting up .venv: some minutes, about 6 GB'
+	@"$$PYTHON" -m venv .venv
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+.venv/bench.stamp: .venv/setup.stamp
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
+	@touch $@
+
+synth-sim: setup
+	@+mkdir -p -- "$$OUT" && $(MAKE) -C "$$OUT" -f "$$ROOT/flow.mk"
+
+test: setup
+	@$(RUN) -m pytest -q -m 'not slow'
+
+test-all: setup
+	@$(RUN) -m pytest -q
+
+tb: setup
+	@$(RUN) -m sim tb $${TB:+"$$TB"} $${WAVES:+--waves}
+
+bench: .venv/bench.stamp
+	@$(RUN) -m sim bench
+
+lint: setup
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
+
+clean:
+	@if [ -d "$$OUT" ]; then \
+	  cd -- "$$OUT"; \
+	  rm -rf config.json network.json network.safetensors pruned.json pruned.safetensors \
+	    masks.safetensors loop.json program.json program.bin cycles.json closed waves.fst report \
+	    settings; \
+	  cd - > /dev/null; \
+	  rmdir -- "$$OUT" 2> /dev/null || true; \
+	fi
+	@rm -rf -- "$${BLOCKVIT_CACHE:-build/machines}"

@@ -1,0 +1,86 @@
+# The stages of `make synth-sim`. It runs in the folder of the artifacts, so that every file has a
+# plain name here, whatever the folder is called; the settings come through the environment.
+#
+# A file in settings/ holds what a stage depends on besides files of earlier stages: its variables and
+# the checksum of its code. It is written anew only when that text changes.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := all
+FLOW := . "$$ROOT/flow.sh"
+
+.PHONY: all FORCE
+all: report/report.json
+	@echo "report: $$OUT/report/report.md"
+
+FORCE:
+
+settings/config: FORCE
+	@+$(FLOW)
+	{ show ROWS COLS ACC_DEPTH ACT_WORDS CONFIG; dated "$$CONFIG"; code hw/config.py; } | keep $@
+
+settings/prune: FORCE
+	@+$(FLOW)
+	{
+	  show MODEL BUDGET UNIT METHOD BLOCK CKPT DATA SEED
+	  dated "$$CKPT"
+	  dated "$$DATA"
+	  code prune 'hw/*.py' hw/program sim/cycles.py sim/reference.py
+	} | keep $@
+
+settings/compile: FORCE
+	@+$(FLOW)
+	code 'hw/*.py' hw/program | keep $@
+
+settings/run: FORCE
+	@+$(FLOW)
+	{
+	  show IMAGE WAVES
+	  case $$IMAGE in *[!0-9]*) dated "$$IMAGE" ;; esac
+	  code hw 'sim/*.py' sim/cli/run.py sim/machine
+	} | keep $@
+
+settings/report: FORCE
+	@+$(FLOW)
+	code sim/report sim/cli/report.py | keep $@
+
+config.json: settings/config
+	@$(FLOW)
+	trap 'rm -f .config.json' EXIT
+	tool hw config $${ROWS:+--rows "$$ROWS"} $${COLS:+--cols "$$COLS"} \
+	  $${ACC_DEPTH:+--acc-depth "$$ACC_DEPTH"} $${ACT_WORDS:+--act-words "$$ACT_WORDS"} \
+	  $${CONFIG:+--config "$$CONFIG"} > .config.json
+	mv .config.json $@
+
+network.json: config.json settings/prune
+	@$(FLOW)
+	tool prune run "$$MODEL" --out "$$OUT" --budget "$$BUDGET" --seed "$$SEED" \
+	  --config "$$OUT/config.json" $${UNIT:+--budget-unit "$$UNIT"} $${METHOD:+--method "$$METHOD"} \
+	  $${BLOCK:+--block "$$BLOCK"} $${CKPT:+--ckpt "$$CKPT"} $${DATA:+--data "$$DATA"}
+
+program.json: network.json settings/compile
+	@$(FLOW)
+	compile
+
+cycles.json: program.json settings/run
+	@$(FLOW)
+	simulate
+
+# Closing prunes again (status 3) while the measured cycles miss the budget, at most three times.
+closed: cycles.json
+	@$(FLOW)
+	for round in 1 2 3; do
+	  status=0
+	  tool prune close "$$OUT" || status=$$?
+	  case $$status in
+	    0) break ;;
+	    3) compile; simulate ;;
+	    *) exit $$status ;;
+	  esac
+	done
+	touch $@
+
+report/report.json: closed settings/report
+	@$(FLOW)
+	tool sim report "$$OUT"
