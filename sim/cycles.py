@@ -24,7 +24,7 @@ _MATMUL, _HOST = OPCODES["MATMUL"], OPCODES["HOST"]
 _STREAM, _COLUMNS = MODES["STREAM"], MODES["COLUMNS"]
 _FIELDS = (
     "opcode", "mode", "wide", "gelu", "drain", "tokens", "tiles", "depth",
-    "in_addr", "in_stride", "w_stride", "out_addr", "out_stride", "w_addr",
+    "in_addr", "in_stride", "w_stride", "out_addr", "out_stride", "w_addr", "valid",
 )  # fmt: skip
 _OUTPUT_STAGES = 5
 _SLOTS = 4
@@ -121,8 +121,8 @@ def _evaluate(instructions, tile_start, blocks, geometry):  # type: ignore[no-un
         in_addr, in_stride, w_stride = (
             instructions[i, 8], instructions[i, 9], instructions[i, 10],
         )  # fmt: skip
-        out_addr, out_stride, w_addr = (
-            instructions[i, 11], instructions[i, 12], instructions[i, 13],
+        out_addr, out_stride, w_addr, valid = (
+            instructions[i, 11], instructions[i, 12], instructions[i, 13], instructions[i, 14],
         )  # fmt: skip
         t = _pop(instr_lines, t, state, pops, geometry) + 1
         if opcode != _MATMUL:
@@ -159,10 +159,12 @@ def _evaluate(instructions, tile_start, blocks, geometry):  # type: ignore[no-un
                     if mode == _COLUMNS:
                         t = max(t, taken + rows)
                         first = w_addr + block // in_slices * w_stride + tile * cols
-                        t = _clear_of(first, first + cols, ranges, t) + cols
+                        last = first + min(cols, valid - tile * cols)
+                        t = _clear_of(first, last, ranges, t) + cols
                     else:
                         first = w_addr + tile // out_slices * w_stride + block * rows
-                        t = _clear_of(first, first + rows, ranges, t) + rows
+                        last = first + min(rows, valid - block * rows)
+                        t = _clear_of(first, last, ranges, t) + rows
                 take = max(t, closed + 1)
                 take = max(take, stream_end + 1 if empty else stream_end)
                 if block == 0:
@@ -237,8 +239,7 @@ class CycleModel:
             first_tile[op.name] = position
             position += self._tiles_of(network, op)
         for step in self.schedule.steps:
-            op = network.ops[step.ops[0]] if step.ops else None
-            start = first_tile.get(op.name, 0) if isinstance(op, Linear) else 0
+            start = first_tile.get(network.ops[step.ops[0]].name, 0) if step.ops else 0
             starts.extend([start] * len(step.instructions))
         self._tile_start = np.array(starts, np.int64)
 

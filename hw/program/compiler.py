@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from hw.config import ArrayConfig
 from hw.ir import Attend, Linear, Network, Scores
 from hw.program.isa import TABLE_BYTES, Instruction, encode
-from hw.program.schedule import Kept, Schedule, build_schedule, tile_grid, tile_weights
+from hw.program.schedule import (
+    Kept,
+    Schedule,
+    build_schedule,
+    nonzero_tiles,
+    tile_grid,
+    tile_weights,
+)
 
 Bytes = NDArray[np.uint8]
 
@@ -56,7 +63,7 @@ def _linear_tiles(op: Linear, network: Network, schedule: Schedule) -> tuple[Kep
     config = schedule.config
     line = config.line_bytes
     tiles = tile_weights(op, network, schedule)
-    kept = tiles.any(axis=(2, 3))
+    kept = nonzero_tiles(tiles)
     target = schedule.placements[op.output]
     out_tiles = tile_grid(op, schedule)[1]
     params: dict[str, NDArray[np.integer]] = {}

@@ -1,4 +1,4 @@
-"""The instruction set, written once: the compiler packs from it, the RTL package is rendered from it.
+"""The instruction set, written once: the compiler and the RTL package are derived from it.
 
 A program is one stream of 32-bit little-endian words in DRAM, read from front to back:
 
@@ -101,7 +101,7 @@ def decode(words: list[int]) -> Instruction:
 
 
 def systemverilog_package() -> str:
-    """The text of `blockvit_pkg.sv`: instruction constants and the instruction as a packed struct."""
+    """The text of `blockvit_pkg.sv`: constants, and the instruction as a packed struct."""
     lines = ["// Rendered from hw/program/isa.py.", "package blockvit_pkg;"]
     lines += [
         f"  localparam int unsigned InstrWords = {INSTRUCTION_WORDS};",

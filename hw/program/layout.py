@@ -1,13 +1,14 @@
 """Where tensors lie in activation memory.
 
-A word holds `word_bytes` features of one token. The features of a tensor come in groups, each padded
-to whole words; a word row is the words of all tokens for the same features. An int16 tensor has two
-word rows for each: low bytes, then high bytes.
+A word holds `word_bytes` features of one token. The features of a tensor come in groups, each
+padded to whole words; a word row is the words of all tokens for the same features. An int16 tensor
+has two word rows for each: low bytes, then high bytes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,16 @@ class Placement:
     def group_address(self, group: int) -> int:
         """Word of the first token and feature of a group."""
         return self.base + group * self.group_words * self.planes * self.stride
+
+    def written_features(self, word_bytes: int) -> int:
+        """Padded features of a group that the array writes.
+
+        Behind the last feature of a single group, and behind the last key of a head's scores (the
+        one int16 tensor with groups), nobody reads. Elsewhere the padding is computed along.
+        """
+        if self.groups == 1 or self.planes == 2:
+            return self.features // self.groups
+        return self.group_words * word_bytes
 
     def positions(self, word_bytes: int) -> NDArray[np.int64]:
         """Position of each feature among the padded features: (features,)."""
@@ -104,7 +115,7 @@ def place_tensors(network: Network, config: ArrayConfig) -> dict[str, Placement]
         UserError: when the activation memory is too small.
     """
     on_array = [isinstance(op, ARRAY_OPS) for op in network.ops]
-    runs = np.cumsum([0] + [int(a != b) for a, b in zip(on_array, on_array[1:], strict=False)])
+    runs = np.cumsum([0] + [int(a != b) for a, b in pairwise(on_array)])
     used_by_array = {
         name
         for op, array in zip(network.ops, on_array, strict=True)

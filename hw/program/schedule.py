@@ -7,6 +7,7 @@ any choice of kept tiles on it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -50,19 +51,11 @@ class Schedule:
 
 def tile_grid(op: Linear, schedule: Schedule) -> tuple[int, int]:
     """(input tiles, output tiles) of a linear layer as laid out in memory."""
-    word = schedule.config.word_bytes
+    config = schedule.config
     source, target = schedule.placements[op.inputs[0]], schedule.placements[op.output]
-    return (
-        -(-_positions_used(source, word) // schedule.config.rows),
-        -(-_positions_used(target, word) // schedule.config.cols),
-    )
-
-
-def _positions_used(placement: Placement, word_bytes: int) -> int:
-    """Padded features that are read or written; the padding of a single group is not."""
-    if placement.groups == 1:
-        return placement.features
-    return placement.word_rows * word_bytes
+    inputs = source.groups * source.written_features(config.word_bytes)
+    outputs = target.groups * target.written_features(config.word_bytes)
+    return -(-inputs // config.rows), -(-outputs // config.cols)
 
 
 def tile_weights(op: Linear, network: Network, schedule: Schedule) -> NDArray[np.int8]:
@@ -78,18 +71,21 @@ def tile_weights(op: Linear, network: Network, schedule: Schedule) -> NDArray[np
     return tiles.transpose(0, 2, 1, 3)
 
 
+def nonzero_tiles(tiles: NDArray[np.int8]) -> Kept:
+    """Which of (input tiles, output tiles, rows, cols) hold a weight other than zero."""
+    return np.asarray(tiles.any(axis=(2, 3)), dtype=np.bool_)
+
+
 def kept_tiles(network: Network, schedule: Schedule) -> dict[str, Kept]:
     """Tiles with a weight other than zero, by layer."""
-    return {
-        op.name: tile_weights(op, network, schedule).any(axis=(2, 3)) for op in network.linears()
-    }
+    return {op.name: nonzero_tiles(tile_weights(op, network, schedule)) for op in network.linears()}
 
 
 def _chunks(tokens: int, depth: int) -> list[tuple[int, int]]:
     """(first token, tokens) of nearly equal parts that fit the accumulators."""
     count = -(-tokens // depth)
     edges = [tokens * i // count for i in range(count + 1)]
-    return [(a, b - a) for a, b in zip(edges, edges[1:], strict=False)]
+    return [(a, b - a) for a, b in pairwise(edges)]
 
 
 def _linear_fields(op: Linear, schedule: Schedule) -> list[dict[str, Any]]:
@@ -111,7 +107,7 @@ def _scores_fields(op: Scores, schedule: Schedule) -> list[dict[str, Any]]:
     return [
         {
             "mode": MODES["COLUMNS"],
-            "tiles": -(-qkv.tokens // config.cols),
+            "tiles": -(-target.written_features(config.word_bytes) // config.cols),
             "depth": -(-(qkv.features // qkv.groups) // config.rows),
             "valid": qkv.tokens,
             "in_addr": qkv.group_address(head),
@@ -130,7 +126,7 @@ def _attend_fields(op: Attend, schedule: Schedule) -> list[dict[str, Any]]:
     return [
         {
             "mode": MODES["ROWS"],
-            "tiles": target.group_words * config.word_bytes // config.cols,
+            "tiles": -(-target.written_features(config.word_bytes) // config.cols),
             "depth": -(-qkv.tokens // config.rows),
             "valid": qkv.tokens,
             "in_addr": probabilities.group_address(head),
@@ -142,11 +138,19 @@ def _attend_fields(op: Attend, schedule: Schedule) -> list[dict[str, Any]]:
     ]
 
 
+def _fields(op: Op, schedule: Schedule) -> list[dict[str, Any]]:
+    match op:
+        case Linear():
+            return _linear_fields(op, schedule)
+        case Scores():
+            return _scores_fields(op, schedule)
+        case Attend():
+            return _attend_fields(op, schedule)
+    raise TypeError(f"{op.name} does not run on the array")
+
+
 def _array_instructions(op: Op, schedule: Schedule) -> list[Instruction]:
-    fields = {Linear: _linear_fields, Scores: _scores_fields, Attend: _attend_fields}[type(op)](
-        op,  # type: ignore[arg-type]
-        schedule,
-    )
+    fields = _fields(op, schedule)
     source, target = schedule.placements[op.inputs[0]], schedule.placements[op.output]
     if source.planes != 1:
         raise UserError(f"{op.name}: reads an int16 tensor, the array takes int8")
@@ -181,7 +185,7 @@ def build_schedule(network: Network, config: ArrayConfig) -> Schedule:
         else:
             steps.append(Step((index,), (Instruction(OPCODES["HOST"], 0),)))
     steps.append(Step((), (Instruction(OPCODES["END"], 0),)))
-    for i, (step, following) in enumerate(zip(steps, steps[1:], strict=False)):
+    for i, (step, following) in enumerate(pairwise(steps)):
         if step.on_array and not following.on_array:
             last = replace(step.instructions[-1], drain=1)
             steps[i] = replace(step, instructions=(*step.instructions[:-1], last))

@@ -70,7 +70,7 @@ module loader
 
   logic        stream, by_col, needs_line, blocked, step, finished, tile_end, last_block;
   logic        last_tile, empty_tile, push_item;
-  logic [15:0] lines, w_token, header;
+  logic [15:0] lines, w_token, read_left, header;
 
   assign stream     = instr.mode == ModeStream;
   assign by_col     = instr.mode == ModeColumns;
@@ -199,7 +199,8 @@ module loader
 
   // Shadow weights, a cycle after the line is popped or the word is asked for
   assign read_addr_o = w_addr + 32'(count_q);
-  assign read_end_o  = w_addr + (by_col ? Cols : Rows);
+  assign read_left   = instr.valid - w_token;
+  assign read_end_o  = w_addr + 32'(read_left < lines ? read_left : lines);
 
   shadow_control #(
     .Rows(Rows), .Cols(Cols), .LineBytes(LineBytes)

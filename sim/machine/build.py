@@ -49,6 +49,8 @@ class Bench:
     top: str
     sources: tuple[Path, ...]
     parameters: dict[str, int]
+    modules: tuple[str, ...] | None = None
+    """The RTL modules it needs; None: all."""
 
 
 def core_parameters(config: ArrayConfig) -> dict[str, int]:
@@ -74,9 +76,11 @@ def network_bench(config: ArrayConfig, program_bytes: int) -> Bench:
     )
 
 
-def rtl_sources() -> list[Path]:
-    """The synthesizable sources, packages first."""
+def rtl_sources(modules: tuple[str, ...] | None = None) -> list[Path]:
+    """The synthesizable sources, packages first, of all modules or the named ones."""
     packages = [RTL / name for name in PACKAGES]
+    if modules is not None:
+        return packages + [RTL / f"{name}.sv" for name in modules]
     return packages + sorted(path for path in RTL.glob("*.sv") if path not in packages)
 
 
@@ -97,7 +101,7 @@ def _digest(bench: Bench, waves: bool, toolchain: Toolchain, arguments: list[str
         version("cocotb"),
         systemverilog_package(),
         *arguments,
-        *(path.read_text() for path in (*rtl_sources(), *bench.sources)),
+        *(path.read_text() for path in (*rtl_sources(bench.modules), *bench.sources)),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
@@ -122,7 +126,7 @@ def build_machine(bench: Bench, waves: bool = False) -> Machine:
         "-Wno-fatal",
     ]
     if waves:
-        arguments.append("--trace-fst")
+        arguments += ["--trace-fst", *toolchain.wave_arguments]
     folder = CACHE / f"{bench.top}-{_digest(bench, waves, toolchain, arguments)}"
     machine = Machine(folder, bench.top, waves, toolchain)
     if folder.exists():
@@ -143,14 +147,13 @@ def build_machine(bench: Bench, waves: bool = False) -> Machine:
 
 
 def _keep_runtime(folder: Path, runtime: Path) -> None:
-    """Verilator's own library is the same for every bench: compile it once."""
-    temporary = Path(tempfile.mkdtemp(prefix=f".{runtime.name}.", dir=CACHE))
+    """Verilator's own library is the same for every bench: compile each part once."""
+    runtime.mkdir(exist_ok=True)
     for compiled in folder.glob("verilated*.o"):
-        shutil.copyfile(compiled, temporary / compiled.name)
-    try:
-        temporary.rename(runtime)
-    except OSError:  # another build was first
-        shutil.rmtree(temporary)
+        if not (runtime / compiled.name).exists():
+            with tempfile.NamedTemporaryFile(dir=runtime, delete=False) as file:
+                file.write(compiled.read_bytes())
+            Path(file.name).rename(runtime / compiled.name)
 
 
 def _compile(
@@ -161,6 +164,9 @@ def _compile(
         shutil.copyfile(compiled, folder / compiled.name)
         later = time.time() + 600  # than the generated files: make keeps it
         os.utime(folder / compiled.name, (later, later))
+    if waves:
+        for name in toolchain.empty_libraries:
+            (folder / name).write_text("!<arch>\n")
     package = folder / "blockvit_pkg.sv"
     package.write_text(systemverilog_package())
     (folder / "parameters.json").write_text(json.dumps(bench.parameters, indent=1))
@@ -172,7 +178,7 @@ def _compile(
         runner = get_runner("verilator")
         assert isinstance(runner, Verilator)
         runner.build(
-            sources=[package, *rtl_sources(), *bench.sources],
+            sources=[package, *rtl_sources(bench.modules), *bench.sources],
             hdl_toplevel=bench.top,
             parameters=bench.parameters,
             build_args=arguments,
@@ -185,8 +191,7 @@ def _compile(
     finally:
         os.environ.clear()
         os.environ.update(saved)
-    if not runtime.exists():
-        _keep_runtime(folder, runtime)
+    _keep_runtime(folder, runtime)
     for path in folder.iterdir():
         if path.suffix in {".o", ".d", ".gch", ".a", ".cpp", ".h"}:
             path.unlink()

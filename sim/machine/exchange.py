@@ -59,16 +59,9 @@ def _record(file: BinaryIO, kind: int, first: int, words: NDArray[np.int8], slic
 
 
 def _expect(file: BinaryIO, placement: Placement, words: NDArray[np.int8], cols: int) -> None:
-    """Expect a tensor.
-
-    The compiler drops output tiles behind the last feature of a single group and behind the last
-    key of a head's scores (the only int16 tensor with groups); their slices are not written.
-    """
+    """Expect a tensor, but for the slices of words that the array does not write."""
     word = words.shape[1]
-    used = word
-    if placement.groups == 1 or placement.planes == 2:
-        size = placement.features // placement.groups
-        used = size - (placement.group_words - 1) * word
+    used = placement.written_features(word) - (placement.group_words - 1) * word
     full, partial = (1 << word // cols) - 1, (1 << -(-used // cols)) - 1
     if partial == full:
         _record(file, EXPECT, placement.base, words, full)

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from hw.errors import UserError
 from hw.ir import Network
 from hw.program.compiler import Program
+from hw.program.isa import OPCODES
 from sim.machine.build import Machine, build_machine, network_bench
-from sim.machine.exchange import write_case
+from sim.machine.exchange import host_turns, write_case
 from sim.machine.simulator import simulate
 
 CYCLE_KINDS = (
@@ -42,8 +43,8 @@ FAILURES = {
 class Conditions:
     """How memory and handshakes behave."""
 
-    latency: int = 64
-    """Cycles from an accepted read address to its first beat."""
+    latency: int | None = None
+    """Cycles from an accepted read address to its first beat; None: as configured."""
     stall_percent: int = 0
     """Chance that a handshake waits a cycle."""
     seed: int = 1
@@ -137,19 +138,21 @@ def run_cases(
         size = max(case.program.stream.size for case in cases)
         machine = build_machine(network_bench(config, size), waves=waves is not None)
     with _work_folder() as folder:
-        manifest = {"progress": progress, "cases": []}
+        entries = []
         for number, case in enumerate(cases):
             assert case.program.schedule.config == config
             write_case(folder, number, case.network, case.program, case.tensors)
-            manifest["cases"].append(
+            entries.append(
                 {
                     **asdict(case.conditions),
+                    "latency": case.conditions.latency or config.mem_latency,
                     "beats": case.program.beats,
                     "expected_cycles": case.expected_cycles,
-                    "max_cycles": 40 * case.expected_cycles + 100_000_000,
+                    "max_cycles": 40 * case.expected_cycles + 5_000_000,
                     "label": case.network.model,
                 }
             )
+        manifest = {"progress": progress, "cases": entries}
         (folder / "manifest.json").write_text(json.dumps(manifest))
         simulate(
             machine,
@@ -176,11 +179,13 @@ def _outcome(case: Case, entry: dict[str, int | float | str], log: str) -> Outco
         instructions=instructions,
         total_cycles=sum(i.total for i in instructions),
         seconds=float(entry["seconds"]),
-        difference=_difference(case, entry) if entry["failure"] else None,
+        difference=_difference(case, entry, instructions) if entry["failure"] else None,
     )
 
 
-def _difference(case: Case, entry: dict[str, int | float | str]) -> Difference:
+def _difference(
+    case: Case, entry: dict[str, int | float | str], done: list[InstructionCycles]
+) -> Difference:
     config = case.program.schedule.config
     address, cycle = int(entry["address"]), int(entry["cycle"])
     reason = FAILURES[int(entry["failure"])]
@@ -192,14 +197,15 @@ def _difference(case: Case, entry: dict[str, int | float | str]) -> Difference:
         and (expected ^ actual) >> 8 * lane & 0xFF
     ]
     lane = wrong[0] if wrong else 0
-    # The tensor behind an address: the latest placed there before the failing instruction ended.
-    for name in reversed(list(case.program.schedule.placements)):
-        placement = case.program.schedule.placements[name]
+    # Tensors due between the same two turns of the host do not share memory.
+    hosts = {i.id for i in case.program.schedule.instructions if i.opcode == OPCODES["HOST"]}
+    turn = host_turns(case.network, case.program)[sum(i.id in hosts for i in done)]
+    name, found = f"word {address}", (-1, -1)
+    for candidate in turn.expects:
+        placement = case.program.schedule.placements[candidate]
         if placement.base <= address < placement.base + placement.words:
-            found = placement.locate(address, lane, config.word_bytes) or (-1, -1)
-            break
-    else:
-        name, found = f"word {address}", (-1, -1)
+            name = candidate
+            found = placement.locate(address, lane, config.word_bytes) or found
 
     def byte(word: int) -> int:
         value = word >> 8 * lane & 0xFF

