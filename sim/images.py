@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from hw.artifacts import read_tensors
 from hw.errors import UserError
-from hw.ir import ImageSpec, Network
+from hw.ir import ImageSpec
 from sim.reference import quantize_image
 
 _MODES = {1: "L", 3: "RGB"}
@@ -20,7 +20,7 @@ _MODES = {1: "L", 3: "RGB"}
 
 @dataclass(frozen=True)
 class InputImage:
-    """One image as the network takes it, and where it came from."""
+    """One image as a network takes it, and where it came from."""
 
     patches: NDArray[np.int8]
     """(patches, channels * patch * patch)"""
@@ -29,7 +29,7 @@ class InputImage:
     """Its class, where known."""
 
 
-def input_image(network: Network, which: str) -> InputImage:
+def input_image(spec: ImageSpec, which: str) -> InputImage:
     """The bundled test image with that number, or the image file with that path.
 
     Another model than the demo gets the bundled grey image resized, as a stand-in for its own data.
@@ -37,7 +37,6 @@ def input_image(network: Network, which: str) -> InputImage:
     Raises:
         UserError: no such image, or a file that cannot be read as one.
     """
-    spec = network.image
     if not which.isdecimal():
         return InputImage(quantize_image(spec, _read_file(spec, Path(which))), Path(which).name)
     images, labels = _bundled()

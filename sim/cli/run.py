@@ -58,7 +58,7 @@ def run(
     if latency is not None:
         program = with_memory_latency(program, latency)
     array = program.schedule.config
-    chosen = input_image(network, image)
+    chosen = input_image(network.image, image)
     typer.echo(
         f"{network.model} on {array.rows}x{array.cols}, {chosen.source}: building, then simulating",
         err=True,

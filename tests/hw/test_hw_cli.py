@@ -1,0 +1,67 @@
+"""`python -m hw`: what it writes, and one line for whatever it cannot use."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hw.__main__ import app
+from hw.cli import run_app
+from hw.config import ArrayConfig
+from tests.support import SMALL, Call
+
+
+def test_config_prints_every_field(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run_app(app, ["config", *SMALL])
+    fields = json.loads(capsys.readouterr().out)
+    assert ArrayConfig.from_dict(fields) == ArrayConfig(4, 4, 32, 16384)
+
+
+def test_compile_writes_program_and_description(network_folder: Path, call: Call) -> None:
+    assert call(app, "compile", network_folder, *SMALL) == (0, "")
+    entry = json.loads((network_folder / "program.json").read_text())
+    assert entry["bytes"] == (network_folder / "program.bin").stat().st_size
+
+
+def test_disasm_lists_the_program(
+    network_folder: Path, capsys: pytest.CaptureFixture[str], call: Call
+) -> None:
+    call(app, "compile", network_folder, *SMALL)
+    with pytest.raises(SystemExit):
+        run_app(app, ["disasm", str(network_folder)])
+    assert "COLUMNS" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("config", "--rows", "12"), "rows=12: expected a power of two from 4 to 128"),
+        (("config", "--cols", "256"), "cols=256"),
+        (("config", "--rows", "many"), "--rows"),
+        (("config", "--config", "none.json"), "none.json: no such file"),
+        (("compile", "none"), "network.json: no such file"),
+        (("compile", "{folder}", "--cols", "4", "--rows", "4", "--act-words", "256"), "ACT_WORDS"),
+        (("disasm", "{folder}"), "program.json: no such file"),
+    ],
+)
+def test_bad_input_is_one_line(
+    args: tuple[str, ...], said: str, network_folder: Path, call: Call
+) -> None:
+    status, printed = call(app, *(arg.format(folder=network_folder) for arg in args))
+    assert status == 2
+    assert said in printed
+    assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["network.json", "network.safetensors"])
+def test_cut_network_file_is_one_line(name: str, network_folder: Path, call: Call) -> None:
+    path = network_folder / name
+    path.write_bytes(path.read_bytes()[:500])
+    status, printed = call(app, "compile", network_folder)
+    assert status == 2
+    assert name in printed and "cut short" in printed
+    assert printed.count("\n") == 1
+    assert not (network_folder / "program.bin").exists()

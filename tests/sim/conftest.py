@@ -1,0 +1,34 @@
+"""A simulated network, once for all tests that only read it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import hw.__main__
+import sim.cli
+from hw.cli import run_app
+from hw.ir import save_network
+from tests.support import SMALL, small_network
+
+
+@pytest.fixture(scope="session")
+def simulated_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("simulated")
+    save_network(small_network(tokens=37), folder)
+    for app, args in ((hw.__main__.app, ("compile", *SMALL)), (sim.cli.app, ("run",))):
+        with pytest.raises(SystemExit) as stop:
+            run_app(app, [args[0], str(folder), *args[1:]])
+        assert stop.value.code == 0
+    return folder
+
+
+@pytest.fixture
+def simulated(simulated_once: Path, tmp_path: Path) -> Path:
+    """A folder with a small network, its program for the small array, and its measured cycles.
+
+    37 tokens do not fit the accumulators at once.
+    """
+    return Path(shutil.copytree(simulated_once, tmp_path / "simulated"))

@@ -1,0 +1,94 @@
+"""Views hold what the report holds, and the warning about random weights."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from sim.cli import app
+from sim.report.build import Report, build_report
+from sim.report.columns import COLUMNS
+from sim.report.views import print_report, to_csv, to_markdown, write_report
+from tests.support import Call
+
+WARNING = "the weights are random"
+
+
+@pytest.fixture
+def report(simulated: Path) -> Report:
+    return build_report(simulated)
+
+
+def printed(report: Report, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    print_report(report, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_csv_holds_every_value(report: Report) -> None:
+    lines = list(csv.DictReader(io.StringIO(to_csv(report))))
+    assert len(lines) == len(report["rows"])
+    for line, row in zip(lines, report["rows"], strict=True):
+        for column in COLUMNS:
+            value = row[column.name]
+            read = {"integer": int, "number": float}.get(column.type, str)
+            if value is None:
+                assert line[column.name] == ""
+            elif column.type == "boolean":
+                assert line[column.name] == str(value).lower()
+            else:
+                assert read(line[column.name]) == value
+
+
+def test_markdown_has_a_line_for_every_operation_and_column(report: Report) -> None:
+    text = to_markdown(report)
+    for row in report["rows"]:
+        assert f"| {row['layer_id']} | {row['name']} |" in text
+    for column in COLUMNS:
+        assert f"| {column.name} |" in text
+
+
+def test_terminal_has_a_whole_line_for_every_operation(report: Report) -> None:
+    text = printed(report, 100)
+    assert "…" not in text
+    for row in report["rows"]:
+        assert any(line.split()[:1] == [row["name"]] for line in text.splitlines())
+
+
+def test_every_view_warns_of_random_weights(report: Report) -> None:
+    for text in (to_csv(report), to_markdown(report), printed(report, 100), json.dumps(report)):
+        assert WARNING in text
+
+
+def test_every_view_says_that_the_host_takes_no_cycles(report: Report) -> None:
+    for text in (to_markdown(report), json.dumps(report), printed(report, 1000)):
+        assert "take no cycles" in text
+
+
+def test_command_writes_all_views(simulated: Path, call: Call) -> None:
+    assert call(app, "report", simulated) == (0, "")
+    names = sorted(path.name for path in (simulated / "report").iterdir())
+    assert names == ["report.csv", "report.json", "report.md"]
+
+
+def test_full_disk_leaves_no_half_report(
+    report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = Path.write_text
+
+    def full(path: Path, text: str, *args: Any, **kwargs: Any) -> int:
+        right(path, text[:50])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(Exception, match="No space left on device"):
+        write_report(report, tmp_path / "report")
+    assert not list((tmp_path / "report").iterdir())
