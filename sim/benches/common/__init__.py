@@ -1,0 +1,1 @@
+"""What the benches share: clock, settings, packed lanes and the one-line mismatch."""

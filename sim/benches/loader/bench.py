@@ -1,0 +1,210 @@
+"""A program streams in; tables, parameters, tiles, shadow weights and items come out in order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cocotb
+import numpy as np
+
+from hw.config import ArrayConfig
+from sim.benches.common.check import check, check_array
+from sim.benches.common.cycles import Cycles
+from sim.benches.common.lanes import pack, unpack
+from sim.benches.common.settings import Settings
+from sim.benches.loader.program import Builder, IntArray, Item, Program
+
+INSTRUCTIONS = 24
+MEMORY_WORDS = 509
+"""A prime, so that addresses of different words rarely meet."""
+
+
+class Driver:
+    """Offers lines and grants at random; ports that do not count carry noise."""
+
+    def __init__(
+        self,
+        dut: Any,
+        program: Program,
+        config: ArrayConfig,
+        rng: np.random.Generator,
+        wait_chance: float,
+    ) -> None:
+        self._dut = dut
+        self._lines = iter(program.lines)
+        self._line = next(self._lines, None)
+        self._config = config
+        self._rng = rng
+        self._wait_chance = wait_chance
+
+    def drive(self) -> None:
+        """At the start of a cycle."""
+        valid = self._line is not None and self._grants()
+        noise = self._rng.integers(0, 256, self._config.line_bytes)
+        self._dut.line_valid_i.value = int(valid)
+        self._dut.line_i.value = pack(self._line if valid and self._line is not None else noise, 8)
+        self._dut.slot_free_i.value = int(self._grants())
+        self._dut.gelu_busy_i.value = int(not self._grants())
+        self._dut.read_grant_i.value = int(self._grants())
+        self._dut.read_hazard_i.value = int(not self._grants())
+        # A registered output: it holds from the start of the cycle.
+        take = int(self._dut.item_valid_o.value) and self._grants()
+        self._dut.item_take_i.value = int(take)
+
+    def settled(self) -> None:
+        """In the middle of a cycle: was the line taken?"""
+        if int(self._dut.line_pop_o.value):
+            self._line = next(self._lines, None)
+
+    def _grants(self) -> bool:
+        return bool(self._rng.random() >= self._wait_chance)
+
+
+class Shadow:
+    """The shadow weights of the array, written as the core wires them.
+
+    Args:
+        memory: (words, word bytes) activation memory.
+    """
+
+    def __init__(self, dut: Any, config: ArrayConfig, memory: IntArray) -> None:
+        self._dut = dut
+        self._config = config
+        self._memory = memory
+        self._word = np.zeros(config.word_bytes, np.int64)
+        self._guarded = True  # the word lay in the range whose hazards are checked
+        self._swap = -config.rows
+        self.weights = np.zeros((config.rows, config.cols), np.int64)
+
+    def cycle(self, cycle: int) -> None:
+        """Write what the ports ask for, then read the next word."""
+        rows, cols = self._config.rows, self._config.cols
+        row_mask = unpack(int(self._dut.load_row_o.value), 1, rows) != 0
+        col_mask = unpack(int(self._dut.load_col_o.value), 1, cols) != 0
+        if row_mask.any() and col_mask.any():
+            last = int(np.flatnonzero(row_mask)[-1])
+            place = f"load_row[row {last}] after the swap has passed it"
+            check(place, True, cycle >= self._swap + 1 + last, cycle)
+            if not int(self._dut.load_stream_o.value) and not int(self._dut.load_zero_o.value):
+                check("read_end behind the words in use", True, self._guarded, cycle)
+            self.weights[np.ix_(row_mask, col_mask)] = self._values()[np.ix_(row_mask, col_mask)]
+        if int(self._dut.read_o.value) and int(self._dut.read_grant_i.value):
+            address = int(self._dut.read_addr_o.value)
+            self._word = self._memory[address % len(self._memory)]
+            self._guarded = address < int(self._dut.read_end_o.value)
+
+    def _values(self) -> IntArray:
+        """(rows, cols) that the write would put everywhere."""
+        rows, cols, line = self._config.rows, self._config.cols, self._config.line_bytes
+        part = int(self._dut.load_slice_o.value)
+        if int(self._dut.load_stream_o.value):
+            values = np.tile(unpack(int(self._dut.load_line_o.value), 8, line), cols // line)
+        elif int(self._dut.load_zero_o.value):
+            values = np.zeros(cols, np.int64)
+        elif int(self._dut.by_col_o.value):
+            column = self._word[part * rows : (part + 1) * rows]
+            return np.repeat(column[:, None], cols, axis=1)
+        else:
+            values = self._word[part * cols : (part + 1) * cols]
+        return np.repeat(values[None], rows, axis=0)
+
+    def taken(self, cycle: int) -> None:
+        """The block at hand has been taken in `cycle`; its swap enters the array one later."""
+        self._swap = cycle + 1
+
+
+class Checker:
+    """Compares all outputs with the program's expectations, each kind in order."""
+
+    def __init__(self, dut: Any, program: Program, config: ArrayConfig, shadow: Shadow) -> None:
+        self._dut = dut
+        self._config = config
+        self._shadow = shadow
+        self._tables = enumerate(program.tables)
+        self._params = enumerate(program.params)
+        self._tiles = enumerate(program.tiles)
+        self._items = enumerate(program.items)
+        self.items_left = len(program.items)
+
+    def cycle(self, cycle: int) -> None:
+        if int(self._dut.table_write_o.value):
+            write, (number, line) = next(self._tables)
+            self._line(f"table[write {write}]", number, line, cycle)
+        if int(self._dut.param_write_o.value):
+            write, (slot, scale, number, line) = next(self._params)
+            place = f"{'scales' if scale else 'biases'}[write {write}]"
+            check(f"slot of {place}", slot, int(self._dut.slot_o.value), cycle)
+            check(f"param_scale of {place}", scale, int(self._dut.param_scale_o.value), cycle)
+            self._line(place, number, line, cycle)
+        if int(self._dut.tile_push_o.value):
+            number, fields = next(self._tiles)
+            check(f"slot[tile {number}]", number % 4, int(self._dut.slot_o.value), cycle)
+            self._fields("tile", f"tile {number}", fields, cycle)
+        self._shadow.cycle(cycle)
+        if int(self._dut.item_take_i.value):
+            number, item = next(self._items)
+            self._item(number, item, cycle)
+
+    def _line(self, place: str, number: int, line: IntArray, cycle: int) -> None:
+        check(f"line_number of {place}", number, int(self._dut.line_number_o.value), cycle)
+        actual = int(self._dut.line_i.value)
+        check(f"line of {place}", hex(pack(line, 8)), hex(actual), cycle)
+
+    def _fields(self, group: str, index: str, fields: dict[str, int], cycle: int) -> None:
+        for name, expected in fields.items():
+            actual = int(getattr(self._dut, f"{group}_{name}_o").value)
+            check(f"{group}.{name}[{index}]", expected, actual, cycle)
+
+    def _item(self, number: int, item: Item, cycle: int) -> None:
+        self._fields("item", f"item {number}, {item}", item.fields, cycle)
+        if item.weights is not None:
+            axes = ("row", "column")
+            check_array(
+                "weights", f"item {number}", axes, item.weights, self._shadow.weights, cycle
+            )
+            self._shadow.taken(cycle)
+        self.items_left -= 1
+
+
+async def load_program(dut: Any, modes: tuple[str, ...], wait_chance: float) -> None:
+    """Stream a random program of these modes and check all that comes out."""
+    settings = Settings.from_env()
+    config, rng = settings.config, settings.generator()
+    memory = rng.integers(-128, 128, (MEMORY_WORDS, config.word_bytes))
+    builder = Builder(config, memory, rng)
+    for _ in range(INSTRUCTIONS):
+        if rng.random() < 0.15:
+            builder.command("HOST")
+        else:
+            builder.matmul(str(rng.choice(modes)))
+    builder.command("END")
+    cycles = Cycles(dut)
+    dut.line_valid_i.value = 0
+    dut.item_take_i.value = 0
+    await cycles.reset()
+    driver = Driver(dut, builder.program, config, settings.generator(), wait_chance)
+    checker = Checker(dut, builder.program, config, Shadow(dut, config, memory))
+    while checker.items_left:
+        driver.drive()
+        await cycles.settle()
+        checker.cycle(cycles.count)
+        driver.settled()
+        await cycles.start()
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def weights_from_the_stream(dut: Any) -> None:
+    """Nothing waits: kept blocks alone, with their indices."""
+    await load_program(dut, ("STREAM",), wait_chance=0.0)
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def weights_from_activation_memory(dut: Any) -> None:
+    """Nothing waits: K by columns, V by rows, zeros behind the last token."""
+    await load_program(dut, ("ROWS", "COLUMNS"), wait_chance=0.0)
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def everything_waits_at_random(dut: Any) -> None:
+    """All modes, with random waits at every handshake."""
+    await load_program(dut, ("STREAM", "ROWS", "COLUMNS"), wait_chance=0.4)

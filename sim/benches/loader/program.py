@@ -1,0 +1,183 @@
+"""Random programs, and what the loader must make of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw.config import ArrayConfig
+from hw.program.isa import MODES, OPCODES, PARAM_BYTES, TABLE_BYTES, Instruction, encode
+
+IntArray = NDArray[np.int64]
+
+KINDS = {"block": 0, "empty": 1, "host": 2, "end": 3}
+"""`core_pkg::item_kind_e`."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """What the issue stage receives; fields by port."""
+
+    fields: dict[str, int]
+    weights: IntArray | None = None  # (rows, cols) that the shadow registers must hold
+
+    def __str__(self) -> str:
+        return next(kind for kind, code in KINDS.items() if code == self.fields["kind"])
+
+
+@dataclass
+class Program:
+    """A stream of lines and what follows from it, each list in order."""
+
+    lines: list[IntArray] = field(default_factory=list)  # (bytes) each
+    tables: list[tuple[int, IntArray]] = field(default_factory=list)  # number, line
+    params: list[tuple[int, int, int, IntArray]] = field(default_factory=list)
+    """slot, 1 for scales, number, line"""
+    tiles: list[dict[str, int]] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+
+
+class Builder:
+    """Adds instructions to a program.
+
+    Args:
+        memory: (words, word bytes) signed contents of activation memory; addresses wrap.
+    """
+
+    def __init__(self, config: ArrayConfig, memory: IntArray, rng: np.random.Generator) -> None:
+        self.program = Program()
+        self._config = config
+        self._memory = memory
+        self._rng = rng
+        self._id = 0
+        self._slot = 0
+
+    def command(self, name: str) -> None:
+        """A HOST or END instruction."""
+        self._append(np.array(encode(Instruction(OPCODES[name], self._id)), "<u4").view(np.uint8))
+        self.program.items.append(Item({"kind": KINDS[name.lower()], "id": self._id}))
+        self._id += 1
+
+    def matmul(self, mode: str) -> None:
+        """A MATMUL instruction of random tiles."""
+        rng, config = self._rng, self._config
+        gelu = int(rng.random() < 0.3)
+        tokens = int(rng.integers(1, config.acc_depth + 1))
+        depth = int(rng.integers(1, 4))
+        tiles = int(rng.integers(1, 5))
+        size = (depth * config.rows) if mode == "ROWS" else (tiles * config.cols)
+        instruction = Instruction(
+            OPCODES["MATMUL"],
+            self._id,
+            mode=MODES[mode],
+            wide=int(not gelu and rng.random() < 0.5),
+            gelu=gelu,
+            drain=int(rng.integers(2)),
+            tokens=tokens,
+            tiles=tiles,
+            depth=0 if mode == "STREAM" else depth,
+            valid=0 if mode == "STREAM" else int(rng.integers(1, size + 1)),
+            in_addr=int(rng.integers(1 << 20)),
+            in_stride=int(rng.integers(1 << 16)),
+            w_stride=int(rng.integers(1 << 16)),
+            out_addr=int(rng.integers(1 << 20)),
+            out_stride=int(rng.integers(1 << 15)),
+            w_addr=int(rng.integers(1 << 20)),
+        )
+        self._append(np.array(encode(instruction), "<u4").view(np.uint8))
+        if gelu:
+            self.program.tables += enumerate(self._append(self._bytes(TABLE_BYTES)))
+        for tile in range(tiles):
+            self._tile(instruction, mode, tile)
+        self._id += 1
+
+    def _bytes(self, count: int) -> NDArray[np.uint8]:
+        return self._rng.integers(0, 256, count).astype(np.uint8)
+
+    def _append(self, data: NDArray[np.uint8]) -> list[IntArray]:
+        line = self._config.line_bytes
+        padded = np.pad(data, (0, -data.size % line)).reshape(-1, line)
+        lines = list(padded.astype(np.int64))
+        self.program.lines += lines
+        return lines
+
+    def _tile(self, instruction: Instruction, mode: str, tile: int) -> None:
+        config, rng = self._config, self._rng
+        kept = list(range(instruction.depth))
+        if mode == "STREAM":
+            kept = sorted(rng.choice(32, int(rng.integers(4)), replace=False).tolist())
+        self._append(np.array([len(kept)], "<u4").view(np.uint8))
+        lines = self._append(self._bytes(config.cols * PARAM_BYTES))
+        half = len(lines) // 2
+        for number, line in enumerate(lines):
+            self.program.params.append((self._slot, number // half, number % half, line))
+        slices = config.word_bytes // config.cols
+        step = instruction.out_stride * (1 + instruction.wide)
+        out = instruction.out_addr + tile // slices * step
+        self.program.tiles.append(
+            {
+                "wide": instruction.wide,
+                "gelu": instruction.gelu,
+                "empty": int(not kept),
+                "tokens": instruction.tokens,
+                "addr": out,
+                "stride": instruction.out_stride,
+                "slice": tile % slices,
+            }
+        )
+        common = {
+            "last": 1,
+            "op_last": int(tile + 1 == instruction.tiles),
+            "drain": instruction.drain,
+            "slot": self._slot,
+            "id": instruction.id,
+            "tokens": instruction.tokens,
+            "out_first": out,
+            "out_end": out + instruction.tokens + instruction.wide * instruction.out_stride,
+        }
+        if not kept:
+            self.program.items.append(Item({**common, "kind": KINDS["empty"], "first": 1}))
+        for position, index in enumerate(kept):
+            last = int(position + 1 == len(kept))
+            fields = {
+                **common,
+                "kind": KINDS["block"],
+                "first": int(position == 0),
+                "last": last,
+                "op_last": common["op_last"] & last,
+                **self._source(instruction, index),
+            }
+            weights = self._weights(instruction, mode, tile, index)
+            self.program.items.append(Item(fields, weights))
+        self._slot = (self._slot + 1) % 4
+
+    def _source(self, instruction: Instruction, index: int) -> dict[str, int]:
+        slices = self._config.word_bytes // self._config.rows
+        return {
+            "in_addr": instruction.in_addr + index // slices * instruction.in_stride,
+            "in_slice": index % slices,
+        }
+
+    def _weights(self, instruction: Instruction, mode: str, tile: int, index: int) -> IntArray:
+        config = self._config
+        if mode == "STREAM":
+            self._append(np.array([index], "<u4").view(np.uint8))
+            payload = self._bytes(config.pes)
+            self._append(payload)
+            return payload.view(np.int8).reshape(config.rows, config.cols).astype(np.int64)
+        if mode == "COLUMNS":  # K: a token a column
+            return self._operand(instruction, tile * config.cols, config.cols, index, config.rows).T
+        return self._operand(instruction, index * config.rows, config.rows, tile, config.cols)
+
+    def _operand(
+        self, instruction: Instruction, token: int, tokens: int, part: int, features: int
+    ) -> IntArray:
+        """Activations (tokens, features) from `token` on, the `part`-th of the features."""
+        word_row, byte = divmod(part * features, self._config.word_bytes)
+        first = instruction.w_addr + word_row * instruction.w_stride + token
+        words = self._memory[(first + np.arange(tokens)) % len(self._memory)]
+        values = words[:, byte : byte + features].copy()
+        values[token + np.arange(tokens) >= instruction.valid] = 0
+        return values

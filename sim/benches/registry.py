@@ -1,0 +1,111 @@
+"""The units that have a bench of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hw.config import ArrayConfig
+from sim.benches.memory import WORDS as MEMORY_WORDS
+from sim.machine.build import Bench
+
+HERE = Path(__file__).parent
+
+DEFAULT_GEOMETRY = ArrayConfig(
+    rows=16, cols=8, acc_depth=64, act_words=16384, mem_bytes=4, burst_beats=8, fifo_beats=32
+)
+"""Small, with sides that differ and lines narrower than a weight row."""
+
+
+@dataclass(frozen=True)
+class UnitBench:
+    """A bench: the RTL modules it needs, and their parameters for a geometry."""
+
+    name: str
+    sentence: str
+    top: str
+    modules: tuple[str, ...]
+    parameters: Callable[[ArrayConfig], dict[str, int]]
+
+    @property
+    def test_module(self) -> str:
+        """The Python module with the cocotb tests."""
+        return f"sim.benches.{self.name}.bench"
+
+    def build(self, config: ArrayConfig) -> Bench:
+        """What to build for a geometry."""
+        wrapper = HERE / self.name / f"{self.top}.sv"
+        sources = (HERE / "common" / "ports.vlt", *((wrapper,) if wrapper.exists() else ()))
+        return Bench(self.top, sources, self.parameters(config), self.modules)
+
+
+UNITS = (
+    UnitBench(
+        "array",
+        "Weights enter by rows, parts of rows and columns while tokens stream; sums against numpy.",
+        "array_bench",
+        ("systolic_array", "pe_row", "skew"),
+        lambda config: {"Rows": config.rows, "Cols": config.cols},
+    ),
+    UnitBench(
+        "requantize",
+        "Every shift, both widths, random and extreme numbers, against `hw.integer.requantize`.",
+        "requantize",
+        ("requantize",),
+        lambda config: {},
+    ),
+    UnitBench(
+        "accumulator",
+        "Output tiles of random tokens and blocks; one bank is read out while the other adds.",
+        "accumulator_bench",
+        ("accumulator",),
+        lambda config: {"Cols": config.cols, "Depth": config.acc_depth},
+    ),
+    UnitBench(
+        "fetch",
+        "Programs stream in from a memory that stalls, to a consumer that does; checks every beat.",
+        "weight_fetch",
+        ("weight_fetch",),
+        lambda config: {
+            "BeatBytes": config.mem_bytes,
+            "BurstBeats": config.burst_beats,
+            "FifoBeats": config.fifo_beats,
+        },
+    ),
+    UnitBench(
+        "output",
+        "Output tiles to activation memory: int8, int16, GELU table, empty tiles, write stalls.",
+        "output_bench",
+        ("output_stage", "tile_queue", "requantize"),
+        lambda config: {
+            "Cols": config.cols,
+            "Slices": config.word_bytes // config.cols,
+            "LineBytes": config.line_bytes,
+        },
+    ),
+    UnitBench(
+        "loader",
+        "A program streams in; tables, parameters, tiles, shadow weights and items come out.",
+        "loader_bench",
+        ("loader", "instruction_register", "tile_addresses", "shadow_control"),
+        lambda config: {
+            "Rows": config.rows,
+            "Cols": config.cols,
+            "LineBytes": config.line_bytes,
+        },
+    ),
+    UnitBench(
+        "memory",
+        "Random reads on both ports and writes to slices, many to one word in one cycle.",
+        "activation_memory",
+        ("activation_memory",),
+        lambda config: {
+            "Words": MEMORY_WORDS,
+            "WordBytes": config.word_bytes,
+            "WriteBytes": config.cols,
+        },
+    ),
+)
+
+BENCHES = {unit.name: unit for unit in UNITS}
