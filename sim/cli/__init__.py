@@ -4,6 +4,7 @@ import typer
 
 from sim.cli.report import report
 from sim.cli.run import run
+from sim.cli.tb import tb
 
 app = typer.Typer(
     help="Run networks on the simulated machine, and report their cycles layer by layer.",
@@ -13,3 +14,4 @@ app = typer.Typer(
 )
 app.command("run")(run)
 app.command("report")(report)
+app.command("tb")(tb)
