@@ -166,7 +166,7 @@ def print_report(report: Report, console: Console) -> None:
     `err %` is the cycle model's error, `waits %` the share of cycles in which no token enters, with
     the largest cause; `gain` is the speedup over dense, `eff` the sparse efficiency.
     """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
     for name in _MAIN:
         table.add_column(name, justify="left" if name in _MAIN[:2] else "right", no_wrap=True)
     for row in report["rows"]:

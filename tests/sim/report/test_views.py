@@ -63,6 +63,14 @@ def test_terminal_has_a_whole_line_for_every_operation(report: Report) -> None:
         assert any(line.split()[:1] == [row["name"]] for line in text.splitlines())
 
 
+def test_rows_of_a_large_network_fit_100_columns(report: Report) -> None:
+    widest = {"name": "blocks.11.attn.softmax", "heads": 12, "m": 197, "k": 64, "n": 197}
+    cycles = {"cycles_total": 1_234_567, "compute": 1, "output_wait": 1_234_566}
+    (qkv,) = [row for row in report["rows"] if row["name"] == "qkv"]
+    qkv |= widest | cycles
+    assert "…" not in printed(report, 100)
+
+
 def test_every_view_warns_of_random_weights(report: Report) -> None:
     for text in (to_csv(report), to_markdown(report), printed(report, 100), json.dumps(report)):
         assert WARNING in text
