@@ -2,6 +2,7 @@
 
 import typer
 
+from sim.cli.bench import bench
 from sim.cli.report import report
 from sim.cli.run import run
 from sim.cli.tb import tb
@@ -15,3 +16,4 @@ app = typer.Typer(
 app.command("run")(run)
 app.command("report")(report)
 app.command("tb")(tb)
+app.command("bench")(bench)
