@@ -58,6 +58,7 @@ export $(SETTINGS) ROOT
 MAKEOVERRIDES :=
 
 RUN := .venv/bin/python
+INSTALL := PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: help setup synth-sim test test-all tb bench lint clean
 
@@ -75,11 +76,11 @@ setup: .venv/setup.stamp
 	  { echo "error: $$PYTHON: expected Python 3.11 with venv; install python3.11-venv" >&2; exit 1; }
 	@echo 'setting up .venv: some minutes, about 6 GB'
 	@"$$PYTHON" -m venv .venv
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(INSTALL) -e '.[dev]'
 	@touch $@
 
 .venv/bench.stamp: .venv/setup.stamp
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
+	@$(INSTALL) -e '.[dev,bench]'
 	@touch $@
 
 synth-sim: setup
@@ -92,7 +93,9 @@ test-all: setup
 	@$(RUN) -m pytest -q
 
 tb: setup
-	@$(RUN) -m sim tb $${TB:+"$$TB"} $${WAVES:+--waves}
+	@$(RUN) -m sim tb $${TB:+"$$TB"} $${WAVES:+--waves} $${CONFIG:+--config "$$CONFIG"} \
+	  $${ROWS:+--rows "$$ROWS"} $${COLS:+--cols "$$COLS"} \
+	  $${ACC_DEPTH:+--acc-depth "$$ACC_DEPTH"} $${ACT_WORDS:+--act-words "$$ACT_WORDS"}
 
 bench: .venv/bench.stamp
 	@$(RUN) -m sim bench
@@ -103,12 +106,11 @@ lint: setup
 	@$(RUN) -m mypy
 
 clean:
-	@if [ -d "$$OUT" ]; then \
-	  cd -- "$$OUT"; \
+	@if cd -- "$$OUT" 2> /dev/null; then \
 	  rm -rf config.json network.json network.safetensors pruned.json pruned.safetensors \
 	    masks.safetensors loop.json program.json program.bin cycles.json closed waves.fst report \
 	    settings; \
-	  cd - > /dev/null; \
+	  cd "$$ROOT"; \
 	  rmdir -- "$$OUT" 2> /dev/null || true; \
 	fi
 	@rm -rf -- "$${BLOCKVIT_CACHE:-build/machines}"
