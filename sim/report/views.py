@@ -123,8 +123,8 @@ def summary(header: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "simulation",
-            f"{simulation['seconds']:.1f} s at {simulation['khz']:.0f} kHz, "
-            f"{simulation['wall_seconds']:.1f} s in all (build {simulation['build_seconds']:.1f} s)",
+            "{seconds:.1f} s at {khz:.0f} kHz, {wall_seconds:.1f} s in all, "
+            "{build_seconds:.1f} s of them for the build".format(**simulation),
         ),
         ("configuration", f"{header['config_digest']}, network {header['network_digest']}"),
         ("tools", ", ".join(f"{name} {version}" for name, version in header["tools"].items())),
