@@ -45,28 +45,31 @@ class NetworkCycles:
 def _pop(lines, t, state, pops, geometry):  # type: ignore[no-untyped-def]
     """Take `lines` lines from the stream, none before cycle `t`; return the cycle after the last.
 
+    Within a burst beats arrive every cycle, so only its first line taken can have to wait.
+
     `state`: 0 line of the stream, 1 burst last asked for, 2 its request cycle, 3 the cycle its
-    first beat arrives. `pops`: the cycle each beat of the last FIFO-full was used up.
+    first beat arrives. `pops`: the cycle in which each of the last bursts was used up.
     """
-    lines_per_beat, burst, fifo, latency = geometry[0], geometry[1], geometry[2], geometry[3]
+    beat_log, burst_log, fifo_bursts, latency = geometry[0], geometry[1], geometry[2], geometry[3]
     line = state[0]
     end = line + lines
     while line < end:
-        beat = line // lines_per_beat
-        while state[1] < beat // burst:
+        burst = line >> (beat_log + burst_log)
+        while state[1] < burst:
             state[1] += 1
             request = state[2] + 1
-            used_up = state[1] * burst + burst - fifo - 1
-            if used_up >= 0:
-                request = max(request, pops[used_up % fifo] + 1)
-            state[3] = max(request + latency, state[3] + burst)
+            if state[1] >= fifo_bursts:
+                request = max(request, pops[state[1] & (fifo_bursts - 1)] + 1)
+            state[3] = max(request + latency, state[3] + (1 << burst_log))
             state[2] = request
-        t = max(t, state[3] + beat % burst + 1)
-        taken = min(end, (beat + 1) * lines_per_beat) - line
+        beat = (line >> beat_log) & ((1 << burst_log) - 1)
+        t = max(t, state[3] + beat + 1)
+        burst_end = (burst + 1) << (beat_log + burst_log)
+        taken = min(end, burst_end) - line
         t += taken
         line += taken
-        if line % lines_per_beat == 0:
-            pops[beat % fifo] = t - 1
+        if line == burst_end:
+            pops[burst & (fifo_bursts - 1)] = t - 1
     state[0] = end
     return t
 
@@ -94,8 +97,7 @@ def _evaluate(instructions, tile_start, blocks, geometry):  # type: ignore[no-un
     rows, cols = geometry[4], geometry[5]
     instr_lines, table_lines = geometry[6], geometry[7]
     param_lines, block_lines = geometry[8], geometry[9]
-    word = max(rows, cols)
-    in_slices, out_slices = word // rows, word // cols
+    in_slices, out_slices = max(cols // rows, 1), max(rows // cols, 1)
     count = instructions.shape[0]
     ends = np.zeros(count, np.int64)
     state = np.array([0, -1, -1, -(1 << 40)], np.int64)
@@ -210,9 +212,9 @@ class CycleModel:
         line = config.line_bytes
         self._geometry = np.array(
             [
-                config.lines_per_beat,
-                config.burst_beats,
-                config.fifo_beats,
+                config.lines_per_beat.bit_length() - 1,
+                config.burst_beats.bit_length() - 1,
+                config.fifo_beats // config.burst_beats,
                 config.mem_latency,
                 config.rows,
                 config.cols,

@@ -31,14 +31,15 @@ module tile_addresses
   localparam logic [6:0] OutMask = 7'(Word / Cols - 1);
 
   logic        by_row;
-  logic [15:0] out_step, w_row;
+  logic [15:0] w_row;
+  logic [16:0] out_step;
 
   // K comes a column (token) at a time, features in the rows; V the other way round.
   assign by_row    = instr_i.mode == ModeRows;
   assign w_token_o = by_row ? block_i << $clog2(Rows) : tile_i << $clog2(Cols);
   assign w_row     = by_row ? tile_i >> LogOut : block_i >> LogIn;
   assign w_slice_o = by_row ? 7'(tile_i) & OutMask : 7'(block_i) & InMask;
-  assign out_step  = instr_i.wide ? instr_i.out_stride << 1 : instr_i.out_stride;
+  assign out_step  = instr_i.wide ? {instr_i.out_stride, 1'b0} : {1'b0, instr_i.out_stride};
 
   always_ff @(posedge clk_i) begin
     if (restart_i) begin

@@ -83,7 +83,7 @@ class Builder:
             in_stride=int(rng.integers(1 << 16)),
             w_stride=int(rng.integers(1 << 16)),
             out_addr=int(rng.integers(1 << 20)),
-            out_stride=int(rng.integers(1 << 15)),
+            out_stride=int(rng.integers(1 << 16)),
             w_addr=int(rng.integers(1 << 20)),
         )
         self._append(np.array(encode(instruction), "<u4").view(np.uint8))
