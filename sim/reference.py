@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from hw import integer
 from hw.ir import (
@@ -30,6 +31,8 @@ from hw.ir import (
 )
 
 IntArray = NDArray[np.integer[Any]]
+
+_BLAS = ThreadpoolController().select(user_api="blas")
 
 
 def quantize_image(spec: ImageSpec, pixels: NDArray[np.floating[Any]]) -> NDArray[np.int8]:
@@ -150,7 +153,10 @@ def execute(
     last_use = {name: i for i, op in enumerate(network.ops) for name in op.inputs}
     tensors: dict[str, IntArray] = {network.INPUT: patches}
     for i, op in enumerate(network.ops):
-        tensors[op.output] = execute_op(network, op, *(tensors[name] for name in op.inputs))
+        # The products are small: threads that wait for each other cost more than they save.
+        with _BLAS.limit(limits=1):
+            result = execute_op(network, op, *(tensors[name] for name in op.inputs))
+        tensors[op.output] = result
         if keep is not None:
             for name in set(op.inputs):
                 if last_use[name] == i and name not in keep:

@@ -2,6 +2,7 @@
 
 import typer
 
+from prune.cli.accuracy import accuracy
 from prune.cli.close import close
 from prune.cli.compare import compare_units
 from prune.cli.run import run_command
@@ -15,3 +16,4 @@ app = typer.Typer(
 app.command("run")(run_command)
 app.command("close")(close)
 app.command("compare-units")(compare_units)
+app.command("accuracy")(accuracy)

@@ -59,7 +59,7 @@ def fit_table(activation: nn.Module, x: Floats) -> Table:
         return float(np.square(to_int8(wanted - center, scale) * scale + center - wanted).sum())
 
     scale_out, center_out = min(spans_out, key=error_out)
-    levels: Floats = INT8_MIN + np.arange(float(_LEVELS))
+    levels = np.arange(INT8_MIN, INT8_MIN + _LEVELS).astype(np.float64)
     best, smallest = None, np.inf
     low, high = min(float(x.min()), 0.0), max(float(x.max()), 0.0)
     for low_part, high_part in product(_LOW_CLIPPINGS, _HIGH_CLIPPINGS):
