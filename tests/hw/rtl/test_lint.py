@@ -24,8 +24,13 @@ def test_rtl_is_lint_clean(rows: int, cols: int, mem_bytes: int, tmp_path: Path)
     config = ArrayConfig(rows=rows, cols=cols, mem_bytes=mem_bytes)
     parameters = [f"-G{name}={value}" for name, value in core_parameters(config).items()]
     result = subprocess.run(
-        [toolchain.verilator, "--lint-only", "-Wall", "--top-module", "blockvit_core"]
-        + [*parameters, package, *rtl_sources()],
+        [
+            toolchain.verilator,
+            *("--lint-only", "-Wall", "--top-module", "blockvit_core"),
+            *parameters,
+            package,
+            *rtl_sources(),
+        ],
         env={**os.environ, **toolchain.env},
         capture_output=True,
         text=True,
