@@ -19,6 +19,8 @@ from sim.bench.scale_sim import run_scale_sim
 
 GEOMETRIES = ((8, 8), (16, 16), (32, 32))
 COMPARED = (16, 16)
+ACT_WORDS = 1 << 18
+"""Enough for the smallest words, those of 8x8."""
 
 
 def bench(
@@ -49,7 +51,7 @@ def bench(
     runs: list[dict[str, object]] = []
     seconds = {}
     for rows, cols in GEOMETRIES:
-        config = ArrayConfig(rows=rows, cols=cols)
+        config = ArrayConfig(rows=rows, cols=cols, act_words=ACT_WORDS)
         blocks = replace(shape, block=(cols, rows))
         run = run_machine(blocks, config)
         seconds[rows, cols] = run.seconds
