@@ -2,9 +2,9 @@
 
 Output tiles follow each other as in `sim.cycles`, in the compiler's order: a tile computes
 `max(tokens, cycles to load it)` for every kept weight tile, then stores one result a token and
-byte while the next tile computes, and its accumulators are free for the tile after that. Attention loads its weight tiles from
-activation memory, and its tokens decide how many there are. Tokens beyond the depth of the
-accumulators go through in parts.
+byte while the next tile computes, and its accumulators are free for the tile after that. Attention
+loads its weight tiles from activation memory, and its tokens decide how many there are. Tokens
+beyond the depth of the accumulators go through in parts.
 
 What an operation takes beyond that (the start, and waiting for the operation before) is measured on
 the dense network, where both models agree by construction, and taken as constant. Rounding up keeps
