@@ -55,8 +55,9 @@ def _tokens(network: Network) -> dict[str, int]:
 class CycleCost:
     """Cycles of the array, from the cycle model.
 
-    The total is exact. What a block saves is that of its tiles, but none once the output tile takes
-    longer to store than to compute: an output tile costs the larger of the two.
+    The total is exact. What a block saves is that of its tiles, but none once the layer's results
+    take longer to store than to compute: the compiler spreads the output tiles so that one goes on
+    during the other.
     """
 
     unit: Unit = "cycles"
@@ -71,19 +72,13 @@ class CycleCost:
 
     def saved(self, layer: PrunableLayer, order: NDArray[np.int64]) -> NDArray[np.float64]:
         config, grid = self._config, layer.grid
-        computing = tile_cycles(config, self._tokens[layer.name])
-        storing = self._storing[layer.name]
         in_tiles = grid.pieces((grid.shape[0], config.rows))[0]  # of a block, for one output tile
         out_tiles = grid.pieces((config.cols, grid.shape[1]))[:, 0]
-        left = np.full(grid.size[0], in_tiles.sum())  # kept for each output tile of a block row
-        saved = np.zeros(grid.total + 1)
-        for count, block in enumerate(order):
-            row, column = divmod(block, grid.size[1])
-            before = max(left[row] * computing, storing)
-            left[row] -= in_tiles[column]
-            after = max(left[row] * computing, storing)
-            saved[count + 1] = saved[count] + out_tiles[row] * (before - after)
-        return saved
+        tiles = np.outer(out_tiles, in_tiles).ravel()[order]
+        computing = tiles * float(tile_cycles(config, self._tokens[layer.name]))
+        left = computing.sum() - np.concatenate([[0.0], np.cumsum(computing)])
+        cycles = np.maximum(left, out_tiles.sum() * float(self._storing[layer.name]))
+        return cycles[0] - cycles
 
     def total(self, masks: Mapping[str, BlockMask]) -> float:
         kept = kept_tiles(masked(self._network, masks), self._model.schedule)

@@ -1,10 +1,10 @@
 """The cycle model in torch: differentiable in the kept blocks and in the live tokens.
 
-Output tiles follow each other as in `sim.cycles`: a tile computes `max(tokens, cycles to load it)`
-for every kept weight tile, then stores one result a token and byte while the next tile computes,
-and its accumulators are free for the tile after that. Attention loads its weight tiles from
-activation memory, and its tokens decide how many there are. Tokens beyond the depth of the
-accumulators go through in parts.
+Output tiles follow each other as in `sim.cycles`, in the compiler's order: a tile computes
+`max(tokens, cycles to load it)` for every kept weight tile, then stores one result a token and
+byte while the next tile computes, and its accumulators are free for the tile after that. Attention
+loads its weight tiles from activation memory, and its tokens decide how many there are. Tokens
+beyond the depth of the accumulators go through in parts.
 
 What an operation takes beyond that (the start, and waiting for the operation before) is measured on
 the dense network, where both models agree by construction, and taken as constant. Rounding up keeps
@@ -24,6 +24,7 @@ from torch.nn.utils.rnn import pad_sequence
 from hw.config import ArrayConfig
 from hw.ir import ARRAY_OPS, Attend, Linear, Network, Op, Scores
 from hw.program.isa import PARAM_BYTES
+from hw.program.schedule import spread_order
 from prune.blocks import BlockGrid, check_block
 from sim.cycles import network_cycles
 
@@ -132,7 +133,7 @@ class SoftCycles:
         cycles = {}
         for name, tiles in self._attention.items():
             cycles[name] = self._attention_cycles(tiles, _live(tiles, tokens.get(name)))
-        parts, computing, storing = [], [], []
+        parts, computing, storing, holding = [], [], [], []
         for name, linear in self._linear.items():
             live = _live(linear, tokens.get(name))
             depth = linear.in_tiles.sum().expand(len(linear.row))
@@ -140,9 +141,13 @@ class SoftCycles:
                 depth = (keep[name].double() @ linear.in_tiles)[linear.row]
             count, tile = self._per_weight_tile(linear, live)
             parts.append(count)
+            stored = linear.result_bytes * live / count
+            order = spread_order((depth * tile < stored).numpy())
+            depth = depth[torch.from_numpy(order)]
             computing.append(torch.maximum(depth * tile, depth * linear.load + linear.head))
-            storing.append(linear.result_bytes * live / count)
-        ends = self._follow(computing, torch.stack(storing)) * torch.stack(parts)
+            storing.append(stored)
+            holding.append(depth > 0)
+        ends = self._follow(computing, holding, torch.stack(storing)) * torch.stack(parts)
         return cycles | dict(zip(self._linear, ends, strict=True))
 
     def _per_weight_tile(self, tiles: _Tiles, live: Tensor) -> tuple[Tensor, Tensor]:
@@ -162,26 +167,29 @@ class SoftCycles:
         tail = latency + storing if tiles.drained else 0
         return tiles.heads * parts * out_tiles * period + tail
 
-    def _follow(self, computing: list[Tensor], storing: Tensor) -> Tensor:
+    def _follow(self, computing: list[Tensor], holding: list[Tensor], storing: Tensor) -> Tensor:
         """Cycles of each layer's output tiles one after the other.
 
         Args:
             computing: of each output tile, (tiles,) by layer.
+            holding: whether it has blocks, and so holds accumulators, (tiles,) by layer.
             storing: of one output tile, (layers,).
         """
         counts = torch.tensor([len(tiles) for tiles in computing])
         drained = torch.tensor([tiles.drained for tiles in self._linear.values()])
         padded = pad_sequence(computing)  # (most tiles, layers)
-        computed = stored = stored_before = torch.zeros_like(storing)
-        for number, cycles in enumerate(padded):
+        computed = stored = torch.zeros_like(storing)
+        held = held_before = torch.full_like(storing, -_TO_FREE)  # results stored, by bank
+        for number, (cycles, holds) in enumerate(zip(padded, pad_sequence(holding), strict=True)):
             more = number < counts
-            free = stored_before + _TO_FREE if number > 1 else computed
-            end = torch.maximum(computed, free) + cycles
+            start = torch.where(holds, torch.maximum(computed, held_before + _TO_FREE), computed)
+            end = start + cycles
             first_result = end + self._config.rows + _TO_STORE
             done = torch.maximum(first_result, stored) + storing
             computed = torch.where(more, end, computed)
-            stored_before = torch.where(more, stored, stored_before)
             stored = torch.where(more, done, stored)
+            held_before = torch.where(more & holds, held, held_before)
+            held = torch.where(more & holds, done, held)
         return torch.where(drained, stored, computed)
 
 

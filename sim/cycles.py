@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hw.config import ArrayConfig
 from hw.ir import Linear, Network
 from hw.program.isa import INSTRUCTION_WORDS, MODES, OPCODES, PARAM_BYTES, TABLE_BYTES
-from hw.program.schedule import Kept, Schedule, build_schedule, kept_tiles
+from hw.program.schedule import Kept, Schedule, build_schedule, kept_tiles, tile_order
 
 IntArray = NDArray[np.int64]
 
@@ -77,9 +77,9 @@ def _pop(lines, t, state, pops, geometry):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def _clear_of(first, last, ranges, t):  # type: ignore[no-untyped-def]
     """The first cycle from `t` on in which no result due in words [first, last) is pending."""
-    for bank in range(2):
-        if first < ranges[bank, 1] and ranges[bank, 0] < last:
-            t = max(t, ranges[bank, 2] + 1)
+    for slot in range(_SLOTS):
+        if first < ranges[slot, 1] and ranges[slot, 0] < last:
+            t = max(t, ranges[slot, 2] + 1)
     return t
 
 
@@ -90,10 +90,10 @@ def _evaluate(instructions, tile_start, blocks, geometry):  # type: ignore[no-un
     Args:
         instructions: (n, fields) as in `_FIELDS`
         tile_start: (n, 2) position of the instruction's first tile in `blocks`' offsets
-        blocks: (offsets per stream tile, kept input tiles)
+        blocks: offsets of every stream tile, its kept input tiles, its place in the output
         geometry: see `CycleModel`
     """
-    offsets, kept = blocks
+    offsets, kept, places = blocks
     rows, cols = geometry[4], geometry[5]
     instr_lines, table_lines = geometry[6], geometry[7]
     param_lines, block_lines = geometry[8], geometry[9]
@@ -102,9 +102,10 @@ def _evaluate(instructions, tile_start, blocks, geometry):  # type: ignore[no-un
     ends = np.zeros(count, np.int64)
     state = np.array([0, -1, -1, -(1 << 40)], np.int64)
     pops = np.zeros(geometry[2], np.int64)
-    ranges = np.zeros((2, 3), np.int64)  # first word, end, cycle of the last write, by bank
+    ranges = np.zeros((_SLOTS, 3), np.int64)  # first word, end, cycle of the last write, by slot
     ranges[:, 2] = -1
-    freed = np.full(_SLOTS, -1, np.int64)  # cycle of the last write, by slot
+    banks = np.full(2, -1, np.int64)  # cycle of the last write of its tile
+    bank = 0
     t = 0  # the loader's next cycle
     taken = -(1 << 40)  # cycle the last item was taken
     stream_end = -1  # last cycle of the last token
@@ -136,16 +137,17 @@ def _evaluate(instructions, tile_start, blocks, geometry):  # type: ignore[no-un
         if gelu:
             t = _pop(table_lines, max(t, gelu_freed + 1), state, pops, geometry)
         for tile in range(tiles):
-            slot, bank = tile_number % _SLOTS, tile_number % 2
+            slot = tile_number % _SLOTS
             tile_number += 1
-            t = _pop(1, max(t, freed[slot] + 1), state, pops, geometry)
+            t = _pop(1, max(t, ranges[slot, 2] + 1), state, pops, geometry)
             t = _pop(param_lines, t, state, pops, geometry)
-            first_word = out_addr + tile // out_slices * out_stride * (1 + wide)
-            end_word = first_word + tokens + wide * out_stride
             position = tile_start[i] + tile
-            tile_blocks = depth
+            tile_blocks, place = depth, tile
             if mode == _STREAM:
                 tile_blocks = offsets[position + 1] - offsets[position]
+                place = places[position]
+            first_word = out_addr + place // out_slices * out_stride * (1 + wide)
+            end_word = first_word + tokens + wide * out_stride
             done = 0
             for block in range(max(tile_blocks, 1)):
                 empty = tile_blocks == 0
@@ -169,15 +171,15 @@ def _evaluate(instructions, tile_start, blocks, geometry):  # type: ignore[no-un
                         t = _clear_of(first, last, ranges, t) + rows
                 take = max(t, closed + 1)
                 take = max(take, stream_end + 1 if empty else stream_end)
-                if block == 0:
-                    take = max(take, ranges[bank, 2] + 1)
+                if block == 0 and not empty:
+                    take = max(take, banks[bank] + 1)
                 if not empty:
                     first = in_addr + index // in_slices * in_stride
                     take = _clear_of(first, first + tokens, ranges, take)
                 taken = take
                 if block == 0:
-                    ranges[bank, 0], ranges[bank, 1] = first_word, end_word
-                    ranges[bank, 2] = 1 << 60
+                    ranges[slot, 0], ranges[slot, 1] = first_word, end_word
+                    ranges[slot, 2] = 1 << 60
                 if empty:
                     done = take + 1
                 else:
@@ -185,8 +187,10 @@ def _evaluate(instructions, tile_start, blocks, geometry):  # type: ignore[no-un
                     done = stream_end + rows + 3
             output_end = max(done, output_end) + tokens * (1 + wide)
             written = output_end + _OUTPUT_STAGES
-            ranges[bank, 2] = written
-            freed[slot] = written
+            ranges[slot, 2] = written
+            if tile_blocks:
+                banks[bank] = written
+                bank ^= 1
             if gelu:
                 gelu_freed = written
         last = max(stream_end, taken)
@@ -208,7 +212,6 @@ class CycleModel:
     def __init__(self, network: Network, config: ArrayConfig) -> None:
         self.config = config
         self.schedule: Schedule = build_schedule(network, config)
-        self._names = [op.name for op in network.linears()]
         line = config.line_bytes
         self._geometry = np.array(
             [
@@ -235,20 +238,22 @@ class CycleModel:
             for number, step in enumerate(self.schedule.steps)
             if step.on_array
         ]
-        starts, position = [], 0
-        first_tile = {}
-        for op in network.linears():
-            first_tile[op.name] = position
-            position += self._tiles_of(network, op)
-        for step in self.schedule.steps:
-            start = first_tile.get(network.ops[step.ops[0]].name, 0) if step.ops else 0
-            starts.extend([start] * len(step.instructions))
-        self._tile_start = np.array(starts, np.int64)
-
-    def _tiles_of(self, network: Network, op: Linear) -> int:
-        index = network.ops.index(op)
-        step = next(step for step in self.schedule.steps if index in step.ops)
-        return step.instructions[0].tiles
+        steps = {number: step for step in self.schedule.steps for number in step.ops}
+        self._first = {
+            op.name: steps[number].instructions[0]
+            for number, op in enumerate(network.ops)
+            if isinstance(op, Linear)
+        }
+        tiles = [first.tiles for first in self._first.values()]
+        start = dict(zip(self._first, np.cumsum([0, *tiles]), strict=False))
+        self._tile_start = np.array(
+            [
+                start.get(network.ops[step.ops[0]].name, 0) if step.ops else 0
+                for step in self.schedule.steps
+                for _ in step.instructions
+            ],
+            np.int64,
+        )
 
     def evaluate(self, kept: dict[str, Kept]) -> NetworkCycles:
         """Cycles with these tiles kept.
@@ -256,16 +261,18 @@ class CycleModel:
         Args:
             kept: (input tiles, output tiles) of every linear layer.
         """
-        counts, indices = [np.zeros(1, np.int64)], []
-        for name in self._names:
-            by_output = kept[name].T
-            counts.append(by_output.sum(axis=1))
-            indices.append(np.nonzero(by_output)[1])
+        counts, indices, places = [np.zeros(1, np.int64)], [], []
+        for name, first in self._first.items():
+            blocks = kept[name].sum(axis=0)
+            order = tile_order(blocks, first, self.config)
+            counts.append(blocks[order])
+            indices.append(np.nonzero(kept[name].T[order])[1])
+            places.append(order)
         offsets = np.cumsum(np.concatenate(counts))
         ends = _evaluate(
             self._instructions,
             self._tile_start,
-            (offsets, np.concatenate(indices)),
+            (offsets, np.concatenate(indices), np.concatenate(places)),
             self._geometry,
         )
         at_step = ends[self._step_ends] + 1

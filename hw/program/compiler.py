@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from hw.config import ArrayConfig
 from hw.ir import Attend, Linear, Network, Scores
-from hw.program.isa import TABLE_BYTES, Instruction, encode
+from hw.program.isa import TABLE_BYTES, Instruction, encode, encode_tile
 from hw.program.schedule import (
     Kept,
     Schedule,
     build_schedule,
     nonzero_tiles,
     tile_grid,
+    tile_order,
     tile_weights,
 )
 
@@ -46,6 +47,7 @@ def _words(values: list[int] | NDArray[np.integer], line_bytes: int) -> Bytes:
 
 def _tile_header(
     blocks: int,
+    place: int,
     bias: NDArray[np.int32],
     mult: NDArray[np.uint16],
     shift: NDArray[np.uint8],
@@ -55,11 +57,13 @@ def _tile_header(
     params = np.concatenate(
         [bias.astype("<i4").view(np.uint8), scales.astype("<u4").view(np.uint8)]
     )
-    return np.concatenate([_words([blocks], line_bytes), params])
+    return np.concatenate([_words([encode_tile(blocks, place)], line_bytes), params])
 
 
-def _linear_tiles(op: Linear, network: Network, schedule: Schedule) -> tuple[Kept, list[Bytes]]:
-    """Kept tiles of a layer, and the stream of each of its output tiles."""
+def _linear_tiles(
+    op: Linear, first: Instruction, network: Network, schedule: Schedule
+) -> tuple[Kept, list[Bytes]]:
+    """Kept tiles of a layer, and the stream of each of its output tiles in their order."""
     config = schedule.config
     line = config.line_bytes
     tiles = tile_weights(op, network, schedule)
@@ -73,14 +77,14 @@ def _linear_tiles(op: Linear, network: Network, schedule: Schedule) -> tuple[Kep
         params[suffix][target.positions(config.word_bytes)] = values
     by_tile = {key: value.reshape(out_tiles, config.cols) for key, value in params.items()}
     records = []
-    for n in range(out_tiles):
+    for n in tile_order(kept.sum(axis=0), first, config):
         index = np.flatnonzero(kept[:, n])
         header = np.zeros((index.size, line), np.uint8)
         header[:, :4] = index.astype("<u4").view(np.uint8).reshape(-1, 4)
         payload = tiles[index, n].reshape(index.size, config.pes).view(np.uint8)
         blocks = np.concatenate([header, payload], axis=1).ravel()
         head = _tile_header(
-            index.size, by_tile["bias"][n], by_tile["mult"][n], by_tile["shift"][n], line
+            index.size, int(n), by_tile["bias"][n], by_tile["mult"][n], by_tile["shift"][n], line
         )
         records.append(np.concatenate([head, blocks]))
     return kept, records
@@ -89,6 +93,7 @@ def _linear_tiles(op: Linear, network: Network, schedule: Schedule) -> tuple[Kep
 def _attention_tile(mult: int, shift: int, blocks: int, config: ArrayConfig) -> Bytes:
     return _tile_header(
         blocks,
+        0,  # read in `STREAM` mode only
         np.zeros(config.cols, np.int32),
         np.full(config.cols, mult, np.uint16),
         np.full(config.cols, shift, np.uint8),
@@ -121,7 +126,7 @@ def compile_network(network: Network, config: ArrayConfig) -> Program:
         if step.on_array:
             op = network.ops[step.ops[0]]
             if isinstance(op, Linear):
-                kept[op.name], tiles = _linear_tiles(op, network, schedule)
+                kept[op.name], tiles = _linear_tiles(op, step.instructions[0], network, schedule)
                 records = [tiles for _ in step.instructions]
                 if op.gelu:
                     table = _lines(network.param(op, "table").view(np.uint8), line)

@@ -17,6 +17,7 @@ from hw.program.isa import (
     TABLE_BYTES,
     Instruction,
     decode,
+    decode_tile,
 )
 
 _OPCODE_NAMES = {value: name for name, value in OPCODES.items()}
@@ -55,11 +56,14 @@ def disassemble(data: bytes, config: ArrayConfig) -> Iterator[Decoded]:
         if instruction.opcode not in _OPCODE_NAMES or instruction.mode not in _MODE_NAMES:
             raise UserError(f"program: no instruction at byte {position}; compile it again")
         position += instruction_bytes + instruction.gelu * TABLE_BYTES
-        blocks = []
+        blocks = [0] * instruction.tiles
         streamed = instruction.mode == MODES["STREAM"]
-        for _ in range(instruction.tiles):
-            blocks.append(_words(data, position, 1)[0])
-            position += tile_bytes + streamed * blocks[-1] * (line + config.pes)
+        for tile in range(instruction.tiles):
+            count, place = decode_tile(_words(data, position, 1)[0])
+            if streamed and place >= instruction.tiles:
+                raise UserError(f"program: no output tile at byte {position}; compile it again")
+            blocks[place if streamed else tile] = count
+            position += tile_bytes + streamed * count * (line + config.pes)
         weight_bytes = streamed * sum(blocks) * config.pes
         metadata_bytes = position - offset - weight_bytes
         yield Decoded(offset, instruction, tuple(blocks), weight_bytes, metadata_bytes)

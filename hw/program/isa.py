@@ -58,6 +58,13 @@ FIELDS = (
 )
 
 
+TILE_FIELDS = (
+    Field("blocks", 0, 0, 16, "blocks of the output tile"),
+    Field("place", 0, 16, 16, "which output tile it is, in STREAM mode"),
+)
+"""The header of an output tile."""
+
+
 @dataclass(frozen=True)
 class Instruction:
     """One decoded instruction; fields as in `FIELDS`."""
@@ -100,8 +107,32 @@ def decode(words: list[int]) -> Instruction:
     return Instruction(**{f.name: words[f.word] >> f.lsb & ((1 << f.width) - 1) for f in FIELDS})
 
 
+def encode_tile(blocks: int, place: int) -> int:
+    """The word of an output tile's header."""
+    values = {"blocks": blocks, "place": place}
+    return sum(values[field.name] << field.lsb for field in TILE_FIELDS)
+
+
+def decode_tile(word: int) -> tuple[int, int]:
+    """(blocks, place): the inverse of `encode_tile`."""
+    blocks, place = (word >> f.lsb & ((1 << f.width) - 1) for f in TILE_FIELDS)
+    return blocks, place
+
+
+def _packed_struct(name: str, fields: tuple[Field, ...], words: int) -> list[str]:
+    lines = ["", "  typedef struct packed {"]
+    position = 32 * words
+    for number, field in enumerate(sorted(fields, key=lambda f: -(32 * f.word + f.lsb))):
+        top = 32 * field.word + field.lsb + field.width
+        if top != position:
+            lines.append(f"    logic [{position - top - 1}:0] unused{number};")
+        lines.append(f"    logic [{field.width - 1}:0] {field.name};")
+        position = 32 * field.word + field.lsb
+    return [*lines, f"  }} {name};"]
+
+
 def systemverilog_package() -> str:
-    """The text of `blockvit_pkg.sv`: constants, and the instruction as a packed struct."""
+    """The text of `blockvit_pkg.sv`: constants, the instruction and the tile header as structs."""
     lines = ["// Rendered from hw/program/isa.py.", "package blockvit_pkg;"]
     lines += [
         f"  localparam int unsigned InstrWords = {INSTRUCTION_WORDS};",
@@ -110,13 +141,6 @@ def systemverilog_package() -> str:
     ]
     lines += [f"  localparam logic [7:0] Op{n.title()} = 8'd{v};" for n, v in OPCODES.items()]
     lines += [f"  localparam logic [1:0] Mode{n.title()} = 2'd{v};" for n, v in MODES.items()]
-    lines += ["", "  typedef struct packed {"]
-    position = 32 * INSTRUCTION_WORDS
-    for number, field in enumerate(sorted(FIELDS, key=lambda f: -(32 * f.word + f.lsb))):
-        top = 32 * field.word + field.lsb + field.width
-        if top != position:
-            lines.append(f"    logic [{position - top - 1}:0] unused{number};")
-        lines.append(f"    logic [{field.width - 1}:0] {field.name};")
-        position = 32 * field.word + field.lsb
-    lines += ["  } instr_t;", "endpackage", ""]
-    return "\n".join(lines)
+    lines += _packed_struct("instr_t", FIELDS, INSTRUCTION_WORDS)
+    lines += _packed_struct("tile_header_t", TILE_FIELDS, 1)
+    return "\n".join([*lines, "endpackage", ""])

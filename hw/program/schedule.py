@@ -71,6 +71,33 @@ def tile_weights(op: Linear, network: Network, schedule: Schedule) -> NDArray[np
     return tiles.transpose(0, 2, 1, 3)
 
 
+def spread_order(light: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """An order that spreads the light ones evenly among the others, and keeps theirs."""
+    count, others = int(light.sum()), int((~light).sum())
+    if count == 0 or others == 0:
+        return np.arange(light.size)
+    place = np.empty(light.size)
+    place[~light] = np.arange(others)
+    place[light] = np.arange(count) * others / count + 0.5
+    return np.argsort(place, kind="stable")
+
+
+def tile_order(
+    blocks: NDArray[np.int64], first: Instruction, config: ArrayConfig
+) -> NDArray[np.int64]:
+    """The order in which a layer's output tiles are computed.
+
+    A tile of few blocks takes longer to store than to compute. Such tiles are spread among the
+    others, so that the array works on while their results leave.
+
+    Args:
+        blocks: kept blocks of every output tile.
+        first: the layer's first instruction; those of its other tokens follow the same order.
+    """
+    computing = blocks * max(first.tokens, config.block_lines + 1)
+    return spread_order(computing < first.tokens * (1 + first.wide))
+
+
 def nonzero_tiles(tiles: NDArray[np.int8]) -> Kept:
     """Which of (input tiles, output tiles, rows, cols) hold a weight other than zero."""
     return np.asarray(tiles.any(axis=(2, 3)), dtype=np.bool_)

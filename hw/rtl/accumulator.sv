@@ -48,18 +48,18 @@ module accumulator
     logic [Cols*32-1:0] mem[Depth];
     logic [Cols*32-1:0] data_q;
     logic               adding;
-    assign adding = tag_i.valid && tag_i.slot[0] == Bank;
+    assign adding = tag_i.valid && tag_i.bank == Bank;
     always_ff @(posedge clk_i) begin
       if (adding) data_q <= mem[token_q];
       else if (read_i && read_bank_i == Bank) data_q <= mem[read_addr_i];
     end
     always_ff @(posedge clk_i) begin
-      if (tag_q.valid && tag_q.slot[0] == Bank) mem[write_addr_q] <= total;
+      if (tag_q.valid && tag_q.bank == Bank) mem[write_addr_q] <= total;
     end
     assign bank_data[b] = data_q;
   end
 
-  assign old = bank_data[tag_q.slot[0]];
+  assign old = bank_data[tag_q.bank];
   always_comb begin
     total = sum_i;
     if (!tag_q.first) begin

@@ -124,7 +124,7 @@ module blockvit_core
     .clk_i, .rst_ni, .running_i(running_q), .item_valid_i(item_valid), .item_i(item),
     .item_take_o(item_take), .load_state_i(load_state), .read_grant_i, .read_o(a_read),
     .read_addr_o(a_addr), .read_slice_o(a_slice), .tag_o(tag_in), .swap_o(swap),
-    .empty_o(empty), .free_i(free), .free_bank_i(free_slot[0]), .range_first_i(b_addr),
+    .empty_o(empty), .free_i(free), .free_slot_i(free_slot), .range_first_i(b_addr),
     .range_end_i(b_end), .range_hazard_o(b_hazard), .host_req_o, .host_ack_i,
     .end_o(program_end), .op_done_o, .op_id_o, .cycle_kind_o(cycle_kind)
   );

@@ -15,7 +15,8 @@ package core_pkg;
     logic        last;       // last block of its output tile
     logic        op_last;    // last item of its instruction
     logic        drain;      // the instruction ends when its last result is in memory
-    logic [1:0]  slot;       // output tile's place in the tile queue; bit 0 is the bank
+    logic [1:0]  slot;       // output tile's place in the tile queue
+    logic        bank;       // accumulator bank of its sums
     logic [15:0] id;         // position of the instruction in the program
     logic [15:0] tokens;
     logic [31:0] in_addr;    // activation word of the first token
@@ -29,6 +30,7 @@ package core_pkg;
     logic        wide;    // int16 results: low-byte words, then high-byte words
     logic        gelu;    // results pass through the GELU table
     logic        empty;   // no blocks: the accumulators count as zero
+    logic        bank;    // accumulator bank of its sums
     logic [15:0] tokens;
     logic [31:0] addr;    // activation word of the first result
     logic [15:0] stride;  // words from the low to the high bytes
@@ -62,6 +64,7 @@ package core_pkg;
     logic       last;        // of the last block of its output tile
     logic       last_token;  // of its block
     logic [1:0] slot;
+    logic       bank;
   } tag_t;
 
 endpackage

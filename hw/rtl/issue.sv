@@ -24,7 +24,7 @@ module issue
   // results
   output logic        empty_o,         /// an empty tile takes its place in the output order
   input  logic        free_i,          /// the last result of a tile is being written
-  input  logic        free_bank_i,
+  input  logic [1:0]  free_slot_i,
   // hazard check for activations that serve as weights
   input  logic [31:0] range_first_i,
   input  logic [31:0] range_end_i,
@@ -40,22 +40,27 @@ module issue
 
   logic        now_first_q, now_last_q, op_last_q;
   logic [1:0]  now_slot_q;
+  logic        now_bank_q;
   logic [15:0] now_id_q, now_tokens_q;
   logic [31:0] now_addr_q;
   logic [6:0]  now_slice_q;
   logic        streaming_q, closing_q, filling_q, swap_q;
   logic [15:0] token_q;
-  logic [1:0]  pending_q;
-  logic [31:0] first_q[2];
-  logic [31:0] end_q[2];
-  logic        last_token, ready, bank, bank_busy, hazard, take_block, take_empty, take_host;
+  logic [3:0]  pending_q;        // output tiles whose results are not all written, by slot
+  logic [3:0]  in_bank_q[2];     // those of them that hold a bank
+  logic [31:0] first_q[4];
+  logic [31:0] end_q[4];
+  logic        last_token, ready, bank_busy, hazard, take_block, take_empty, take_first;
+  logic        take_host;
   logic        idle, drained;
   logic [31:0] in_end;
 
   // Words [first, last) overlap results of a tile in flight.
   function automatic logic overlaps(input logic [31:0] first, input logic [31:0] last);
-    return (pending_q[0] && first < end_q[0] && first_q[0] < last)
-        || (pending_q[1] && first < end_q[1] && first_q[1] < last);
+    overlaps = 1'b0;
+    for (int s = 0; s < 4; s++) begin
+      if (pending_q[s] && first < end_q[s] && first_q[s] < last) overlaps = 1'b1;
+    end
   endfunction
 
   assign in_end         = item_i.in_addr + 32'(item_i.tokens);
@@ -67,23 +72,24 @@ module issue
   assign read_slice_o = now_slice_q;
   assign last_token   = read_o && token_q + 16'd1 == now_tokens_q;
   assign tag_o = '{
-    valid: read_o, first: now_first_q, last: now_last_q, last_token: last_token, slot: now_slot_q
+    valid: read_o, first: now_first_q, last: now_last_q, last_token: last_token, slot: now_slot_q,
+    bank: now_bank_q
   };
   assign swap_o = swap_q;
 
-  assign bank      = item_i.slot[0];
-  assign bank_busy = pending_q[bank] && item_i.first;
+  assign bank_busy = item_i.first && |in_bank_q[item_i.bank];
   assign ready     = item_valid_i && !closing_q && (!streaming_q || last_token);
   assign idle      = item_valid_i && !closing_q && !streaming_q;
   assign drained   = closing_q && !streaming_q && pending_q == '0;
 
   assign take_block  = ready && item_i.kind == ItemBlock && !bank_busy && !hazard;
-  assign take_empty  = idle && item_i.kind == ItemEmpty && !bank_busy;
+  assign take_empty  = idle && item_i.kind == ItemEmpty;
   assign host_req_o  = idle && item_i.kind == ItemHost && pending_q == '0;
   assign take_host   = host_req_o && host_ack_i;
   assign end_o       = idle && item_i.kind == ItemEnd && pending_q == '0;
   assign item_take_o = take_block || take_empty || take_host || end_o;
   assign empty_o     = take_empty;
+  assign take_first  = (take_block || take_empty) && item_i.first;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
@@ -93,6 +99,8 @@ module issue
       swap_q      <= 1'b0;
       token_q     <= '0;
       pending_q   <= '0;
+      in_bank_q[0] <= '0;
+      in_bank_q[1] <= '0;
     end else begin
       swap_q <= take_block;
       if (item_take_o) filling_q <= 1'b0;
@@ -102,8 +110,13 @@ module issue
       else if (read_o) token_q <= token_q + 16'd1;
       if ((take_block || take_empty) && item_i.op_last && item_i.drain) closing_q <= 1'b1;
       else if (drained) closing_q <= 1'b0;
-      if (free_i) pending_q[free_bank_i] <= 1'b0;
-      if ((take_block || take_empty) && item_i.first) pending_q[bank] <= 1'b1;
+      if (free_i) begin
+        pending_q[free_slot_i]    <= 1'b0;
+        in_bank_q[0][free_slot_i] <= 1'b0;
+        in_bank_q[1][free_slot_i] <= 1'b0;
+      end
+      if (take_first) pending_q[item_i.slot] <= 1'b1;
+      if (take_block && item_i.first) in_bank_q[item_i.bank][item_i.slot] <= 1'b1;
     end
   end
 
@@ -113,14 +126,15 @@ module issue
       now_last_q   <= item_i.last;
       op_last_q    <= item_i.op_last;
       now_slot_q   <= item_i.slot;
+      now_bank_q   <= item_i.bank;
       now_id_q     <= item_i.id;
       now_tokens_q <= item_i.tokens;
       now_addr_q   <= item_i.in_addr;
       now_slice_q  <= item_i.in_slice;
     end
-    if ((take_block || take_empty) && item_i.first) begin
-      first_q[bank] <= item_i.out_first;
-      end_q[bank]   <= item_i.out_end;
+    if (take_first) begin
+      first_q[item_i.slot] <= item_i.out_first;
+      end_q[item_i.slot]   <= item_i.out_end;
     end
   end
 
@@ -142,7 +156,7 @@ module issue
           if (bank_busy) cycle_kind_o = CycleOutputWait;
           else if (hazard) cycle_kind_o = CycleInputWait;
         end
-        ItemEmpty: if (bank_busy) cycle_kind_o = CycleOutputWait;
+        ItemEmpty: ;
         default: if (pending_q != '0) cycle_kind_o = CycleFillDrain;
       endcase
     end else if (filling_q) cycle_kind_o = CycleFillDrain;

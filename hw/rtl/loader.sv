@@ -64,19 +64,22 @@ module loader
   logic [31:0]             out_addr, in_addr, w_addr;
   logic [6:0]              out_slice, in_slice, w_slice;
   logic [1:0]              slot_q;
+  logic                    bank_q;
   logic [$clog2(Rows)-1:0] wave_q;
   logic                    item_valid_q;
   item_t                   item_q;
 
   logic        stream, by_col, needs_line, blocked, step, finished, tile_end, last_block;
   logic        last_tile, empty_tile, push_item;
-  logic [15:0] lines, w_token, read_left, header;
+  logic [15:0] lines, w_token, read_left;
+  tile_header_t tile_header;
 
   assign stream     = instr.mode == ModeStream;
   assign by_col     = instr.mode == ModeColumns;
   assign last_tile  = tile_q + 16'd1 == instr.tiles;
   assign last_block = block_q + 16'd1 == depth_q;
-  assign header     = line_i[15:0];
+
+  assign tile_header = tile_header_t'(line_i[31:0]);
 
   // A state is left after `lines` steps; a step needs a line, a read, or nothing.
   always_comb begin
@@ -148,6 +151,7 @@ module loader
       tile_q       <= '0;
       block_q      <= '0;
       slot_q       <= '0;
+      bank_q       <= 1'b0;
       wave_q       <= '0;
       item_valid_q <= 1'b0;
     end else begin
@@ -158,6 +162,7 @@ module loader
       if (push_item) block_q <= block_q + 16'd1;
       if (tile_end) tile_q <= tile_q + 16'd1;
       if (tile_end && instr.opcode == OpMatmul) slot_q <= slot_q + 2'd1;
+      if (tile_end && state_q == Load) bank_q <= !bank_q;
       if (item_take_i) wave_q <= ($clog2(Rows))'(Rows - 1);
       else if (wave_q != '0) wave_q <= wave_q - 1'b1;
       if (push_item) item_valid_q <= 1'b1;
@@ -173,15 +178,16 @@ module loader
   );
 
   always_ff @(posedge clk_i) begin
-    if (finished && state_q == Tile) depth_q <= stream ? header : instr.depth;
+    if (finished && state_q == Tile) depth_q <= stream ? tile_header.blocks : instr.depth;
   end
 
   tile_addresses #(
     .Rows(Rows), .Cols(Cols)
   ) u_addresses (
-    .clk_i, .instr_i(instr), .restart_i(state_q == Decode), .next_tile_i(tile_end),
+    .clk_i, .instr_i(instr), .next_tile_i(finished && state_q == Tile),
+    .place_i(stream ? tile_header.place : tile_q),
     .next_block_i(finished && state_q == Block), .tile_i(tile_q), .block_i(block_q),
-    .index_i(stream ? header : block_q), .out_addr_o(out_addr), .out_slice_o(out_slice),
+    .index_i(stream ? line_i[15:0] : block_q), .out_addr_o(out_addr), .out_slice_o(out_slice),
     .in_addr_o(in_addr), .in_slice_o(in_slice), .w_addr_o(w_addr), .w_slice_o(w_slice),
     .w_token_o(w_token)
   );
@@ -193,7 +199,7 @@ module loader
   assign param_scale_o = state_q == Params && count_q >= 16'(ParamLines / 2);
   assign tile_push_o   = finished && state_q == Params;
   assign tile_o = '{
-    wide: instr.wide, gelu: instr.gelu, empty: empty_tile, tokens: instr.tokens,
+    wide: instr.wide, gelu: instr.gelu, empty: empty_tile, bank: bank_q, tokens: instr.tokens,
     addr: out_addr, stride: instr.out_stride, slice: out_slice
   };
 
@@ -226,6 +232,7 @@ module loader
       item_q.op_last   <= tile_end && last_tile;
       item_q.drain     <= instr.drain;
       item_q.slot      <= slot_q;
+      item_q.bank      <= bank_q;
       item_q.id        <= instr.id;
       item_q.tokens    <= instr.tokens;
       item_q.in_addr   <= in_addr;

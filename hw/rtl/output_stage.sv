@@ -92,7 +92,7 @@ module output_stage
   // `slot_q` is the next tile to start; the one at work is the one before it.
   assign head_slot_o = slot_q;
   assign acc_read_o  = step;
-  assign acc_bank_o  = !slot_q[0];
+  assign acc_bank_o  = tile_q.bank;
   assign acc_addr_o  = token_q;
 
   always_comb begin

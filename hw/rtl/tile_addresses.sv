@@ -9,10 +9,10 @@ module tile_addresses
 ) (
   input  logic        clk_i,
   input  instr_t      instr_i,
-  input  logic        restart_i,     /// the instruction is new
-  input  logic        next_tile_i,   /// the output tile is over
+  input  logic        next_tile_i,   /// `place_i` holds
   input  logic        next_block_i,  /// `index_i` and `block_i` hold
-  input  logic [15:0] tile_i,        /// output tile
+  input  logic [15:0] place_i,       /// which of the output's tiles comes next
+  input  logic [15:0] tile_i,        /// output tiles before this one
   input  logic [15:0] block_i,       /// position of the block in its output tile
   input  logic [15:0] index_i,       /// input tile of the block
   output logic [31:0] out_addr_o,    /// word of the output tile's first result
@@ -42,12 +42,9 @@ module tile_addresses
   assign out_step  = instr_i.wide ? {instr_i.out_stride, 1'b0} : {1'b0, instr_i.out_stride};
 
   always_ff @(posedge clk_i) begin
-    if (restart_i) begin
-      out_addr_o  <= instr_i.out_addr;
-      out_slice_o <= '0;
-    end else if (next_tile_i) begin
-      out_slice_o <= (out_slice_o + 7'd1) & OutMask;
-      if (out_slice_o == OutMask) out_addr_o <= out_addr_o + 32'(out_step);
+    if (next_tile_i) begin
+      out_addr_o  <= instr_i.out_addr + 32'(place_i >> LogOut) * 32'(out_step);
+      out_slice_o <= 7'(place_i) & OutMask;
     end
     if (next_block_i) begin
       in_addr_o  <= instr_i.in_addr + 32'(index_i >> LogIn) * 32'(instr_i.in_stride);

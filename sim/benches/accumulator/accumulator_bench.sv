@@ -25,7 +25,7 @@ module accumulator_bench
 
   assign tag = '{
     valid: tag_valid_i, first: tag_first_i, last: tag_last_i, last_token: tag_last_token_i,
-    slot: tag_slot_i
+    slot: tag_slot_i, bank: tag_slot_i[0]
   };
 
   accumulator #(

@@ -31,7 +31,7 @@ module array_bench
 
   assign tag_in = '{
     valid: tag_valid_i, first: tag_first_i, last: tag_last_i, last_token: tag_last_token_i,
-    slot: tag_slot_i
+    slot: tag_slot_i, bank: tag_slot_i[0]
   };
   assign tag_valid_o      = tag_out.valid;
   assign tag_first_o      = tag_out.first;

@@ -22,6 +22,7 @@ module loader_bench
   output logic                   tile_wide_o,
   output logic                   tile_gelu_o,
   output logic                   tile_empty_o,
+  output logic                   tile_bank_o,
   output logic [15:0]            tile_tokens_o,
   output logic [31:0]            tile_addr_o,
   output logic [15:0]            tile_stride_o,
@@ -46,6 +47,7 @@ module loader_bench
   output logic                   item_op_last_o,
   output logic                   item_drain_o,
   output logic [1:0]             item_slot_o,
+  output logic                   item_bank_o,
   output logic [15:0]            item_id_o,
   output logic [15:0]            item_tokens_o,
   output logic [31:0]            item_in_addr_o,
@@ -68,10 +70,10 @@ module loader_bench
     .item_valid_o, .item_o(item), .item_take_i, .load_state_o(load_state)
   );
 
-  assign {tile_wide_o, tile_gelu_o, tile_empty_o, tile_tokens_o, tile_addr_o, tile_stride_o,
-          tile_slice_o} = tile;
+  assign {tile_wide_o, tile_gelu_o, tile_empty_o, tile_bank_o, tile_tokens_o, tile_addr_o,
+          tile_stride_o, tile_slice_o} = tile;
   assign {item_kind_o, item_first_o, item_last_o, item_op_last_o, item_drain_o, item_slot_o,
-          item_id_o, item_tokens_o, item_in_addr_o, item_in_slice_o, item_out_first_o,
+          item_bank_o, item_id_o, item_tokens_o, item_in_addr_o, item_in_slice_o, item_out_first_o,
           item_out_end_o} = item;
 
   logic unused;

@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.config import ArrayConfig
-from hw.program.isa import MODES, OPCODES, PARAM_BYTES, TABLE_BYTES, Instruction, encode
+from hw.program.isa import (
+    MODES,
+    OPCODES,
+    PARAM_BYTES,
+    TABLE_BYTES,
+    Instruction,
+    encode,
+    encode_tile,
+)
 
 IntArray = NDArray[np.int64]
 
@@ -53,6 +61,7 @@ class Builder:
         self._rng = rng
         self._id = 0
         self._slot = 0
+        self._bank = 0
 
     def command(self, name: str) -> None:
         """A HOST or END instruction."""
@@ -89,8 +98,9 @@ class Builder:
         self._append(np.array(encode(instruction), "<u4").view(np.uint8))
         if gelu:
             self.program.tables += enumerate(self._append(self._bytes(TABLE_BYTES)))
-        for tile in range(tiles):
-            self._tile(instruction, mode, tile)
+        places = self._rng.permutation(tiles) if mode == "STREAM" else range(tiles)
+        for tile, place in enumerate(places):
+            self._tile(instruction, mode, tile, int(place))
         self._id += 1
 
     def _bytes(self, count: int) -> NDArray[np.uint8]:
@@ -103,28 +113,29 @@ class Builder:
         self.program.lines += lines
         return lines
 
-    def _tile(self, instruction: Instruction, mode: str, tile: int) -> None:
+    def _tile(self, instruction: Instruction, mode: str, tile: int, place: int) -> None:
         config, rng = self._config, self._rng
         kept = list(range(instruction.depth))
         if mode == "STREAM":
             kept = sorted(rng.choice(32, int(rng.integers(4)), replace=False).tolist())
-        self._append(np.array([len(kept)], "<u4").view(np.uint8))
+        self._append(np.array([encode_tile(len(kept), place)], "<u4").view(np.uint8))
         lines = self._append(self._bytes(config.cols * PARAM_BYTES))
         half = len(lines) // 2
         for number, line in enumerate(lines):
             self.program.params.append((self._slot, number // half, number % half, line))
         slices = config.word_bytes // config.cols
         step = instruction.out_stride * (1 + instruction.wide)
-        out = instruction.out_addr + tile // slices * step
+        out = instruction.out_addr + place // slices * step
         self.program.tiles.append(
             {
                 "wide": instruction.wide,
                 "gelu": instruction.gelu,
                 "empty": int(not kept),
+                "bank": self._bank,
                 "tokens": instruction.tokens,
                 "addr": out,
                 "stride": instruction.out_stride,
-                "slice": tile % slices,
+                "slice": place % slices,
             }
         )
         common = {
@@ -132,6 +143,7 @@ class Builder:
             "op_last": int(tile + 1 == instruction.tiles),
             "drain": instruction.drain,
             "slot": self._slot,
+            "bank": self._bank,
             "id": instruction.id,
             "tokens": instruction.tokens,
             "out_first": out,
@@ -152,6 +164,7 @@ class Builder:
             weights = self._weights(instruction, mode, tile, index)
             self.program.items.append(Item(fields, weights))
         self._slot = (self._slot + 1) % 4
+        self._bank ^= int(bool(kept))
 
     def _source(self, instruction: Instruction, index: int) -> dict[str, int]:
         slices = self._config.word_bytes // self._config.rows

@@ -53,8 +53,8 @@ module output_bench
   logic [Cols*6-1:0]  shift;
 
   assign tile = '{
-    wide: wide_i, gelu: gelu_i, empty: tile_empty_i, tokens: tokens_i, addr: addr_i,
-    stride: stride_i, slice: slice_i
+    wide: wide_i, gelu: gelu_i, empty: tile_empty_i, bank: slot_i[0], tokens: tokens_i,
+    addr: addr_i, stride: stride_i, slice: slice_i
   };
 
   tile_queue #(
