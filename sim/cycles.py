@@ -75,6 +75,29 @@ def _pop(lines, t, state, pops, geometry):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def _count_blocks(kept):  # type: ignore[no-untyped-def]
+    """Kept blocks of every output tile, from (input tiles, output tiles)."""
+    counts = np.zeros(kept.shape[1], np.int64)
+    for row in range(kept.shape[0]):
+        for column in range(kept.shape[1]):
+            counts[column] += kept[row, column]
+    return counts
+
+
+@njit(cache=True)
+def _block_indices(kept, order):  # type: ignore[no-untyped-def]
+    """Input tiles of all kept blocks, output tile after output tile in `order`."""
+    indices = np.empty(kept.size, np.int64)
+    position = 0
+    for column in order:
+        for row in range(kept.shape[0]):
+            if kept[row, column]:
+                indices[position] = row
+                position += 1
+    return indices[:position]
+
+
+@njit(cache=True)
 def _clear_of(first, last, ranges, t):  # type: ignore[no-untyped-def]
     """The first cycle from `t` on in which no result due in words [first, last) is pending."""
     for slot in range(_SLOTS):
@@ -263,10 +286,10 @@ class CycleModel:
         """
         counts, indices, places = [np.zeros(1, np.int64)], [], []
         for name, first in self._first.items():
-            blocks = kept[name].sum(axis=0)
+            blocks = _count_blocks(kept[name])
             order = tile_order(blocks, first, self.config)
             counts.append(blocks[order])
-            indices.append(np.nonzero(kept[name].T[order])[1])
+            indices.append(_block_indices(kept[name], order))
             places.append(order)
         offsets = np.cumsum(np.concatenate(counts))
         ends = _evaluate(

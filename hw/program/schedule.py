@@ -73,7 +73,8 @@ def tile_weights(op: Linear, network: Network, schedule: Schedule) -> NDArray[np
 
 def spread_order(light: NDArray[np.bool_]) -> NDArray[np.int64]:
     """An order that spreads the light ones evenly among the others, and keeps theirs."""
-    count, others = int(light.sum()), int((~light).sum())
+    count = int(np.count_nonzero(light))
+    others = light.size - count
     if count == 0 or others == 0:
         return np.arange(light.size)
     place = np.empty(light.size)

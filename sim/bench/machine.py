@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from dataclasses import dataclass
 
 from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.program.compiler import compile_network
+from hw.program.schedule import Kept
 from sim.benches.random_network import Shape, random_network
 from sim.cycles import CycleModel
 from sim.machine.build import build_machine, network_bench
@@ -24,6 +26,17 @@ class MachineRun:
     model_seconds: float
 
 
+def time_model(model: CycleModel, kept: dict[str, Kept], rounds: int = 20) -> float:
+    """Median seconds of an evaluation, compilation left out."""
+    model.evaluate(kept)
+    seconds = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        model.evaluate(kept)
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
+
+
 def run_machine(shape: Shape, config: ArrayConfig) -> MachineRun:
     """Simulate the products of a network.
 
@@ -34,11 +47,7 @@ def run_machine(shape: Shape, config: ArrayConfig) -> MachineRun:
     program = compile_network(network, config)
     model = CycleModel(network, config)
     predicted = model.evaluate(program.kept).total
-    started = time.perf_counter()
-    rounds = 10
-    for _ in range(rounds):
-        model.evaluate(program.kept)
-    model_seconds = (time.perf_counter() - started) / rounds
+    model_seconds = time_model(model, program.kept)
     started = time.perf_counter()
     machine = build_machine(network_bench(config, program.stream.size))
     built = time.perf_counter()

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -13,9 +14,12 @@ from rich.table import Table
 from hw.artifacts import write_json
 from hw.config import ArrayConfig
 from hw.errors import UserError
-from sim.bench.machine import run_machine
+from hw.ir import load_network
+from hw.program.schedule import kept_tiles
+from sim.bench.machine import run_machine, time_model
 from sim.bench.products import ENCODER_BLOCKS, products
 from sim.bench.scale_sim import run_scale_sim
+from sim.cycles import CycleModel
 
 GEOMETRIES = ((8, 8), (16, 16), (32, 32))
 COMPARED = (16, 16)
@@ -30,6 +34,12 @@ def bench(
     scale_sim: Annotated[
         bool, typer.Option(help="Run SCALE-Sim on the same products (minutes).")
     ] = True,
+    network: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of a whole network, build/deit_s say: time the cycle model on it."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="JSON file of the figures.")] = Path(
         "build/bench.json"
     ),
@@ -86,6 +96,18 @@ def bench(
     if scale_sim:
         ratio = figures["scale_sim_seconds_over_rtl"]
         console.print(f"SCALE-Sim took {ratio:.1f} times as long as the RTL simulation.")
+    if network is not None:
+        config = ArrayConfig(act_words=ACT_WORDS)
+        whole = load_network(network)
+        cycles = CycleModel(whole, config)
+        kept = kept_tiles(whole, cycles.schedule)
+        for what, tiles in (
+            ("as pruned", kept),
+            ("dense", {name: np.ones_like(mask) for name, mask in kept.items()}),
+        ):
+            taken = 1e3 * time_model(cycles, tiles)
+            console.print(f"cycle model, all of {whole.model}, {what}: {taken:.2f} ms")
+            figures[f"model_ms {what}"] = taken
     figures["runs"] = runs
     write_json(out, figures)
     console.print(f"written: {out}")
