@@ -63,9 +63,11 @@ module issue
     end
   endfunction
 
-  assign in_end         = item_i.in_addr + 32'(item_i.tokens);
-  assign hazard         = overlaps(item_i.in_addr, in_end);
-  assign range_hazard_o = overlaps(range_first_i, range_end_i);
+  assign in_end = item_i.in_addr + 32'(item_i.tokens);
+  always_comb begin
+    hazard         = overlaps(item_i.in_addr, in_end);
+    range_hazard_o = overlaps(range_first_i, range_end_i);
+  end
 
   assign read_o       = streaming_q && read_grant_i;
   assign read_addr_o  = now_addr_q + 32'(token_q);
@@ -99,8 +101,7 @@ module issue
       swap_q      <= 1'b0;
       token_q     <= '0;
       pending_q   <= '0;
-      in_bank_q[0] <= '0;
-      in_bank_q[1] <= '0;
+      for (int b = 0; b < 2; b++) in_bank_q[b] <= '0;
     end else begin
       swap_q <= take_block;
       if (item_take_o) filling_q <= 1'b0;
