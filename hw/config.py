@@ -10,7 +10,7 @@ from hw.errors import UserError
 
 
 def _is_power_of_two(value: int) -> bool:
-    return value > 0 and value & (value - 1) == 0
+    return isinstance(value, int) and value > 0 and value & (value - 1) == 0
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class ArrayConfig:
                 f"fifo_beats={self.fifo_beats}: expected at least two bursts of "
                 f"{self.burst_beats} beats; raise it"
             )
-        if not 1 <= self.mem_latency <= 4096:
+        if not isinstance(self.mem_latency, int) or not 1 <= self.mem_latency <= 4096:
             raise UserError(f"mem_latency={self.mem_latency}: expected 1 to 4096 cycles")
         if self.clock_mhz <= 0:
             raise UserError(f"clock_mhz={self.clock_mhz}: expected a positive frequency")
