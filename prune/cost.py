@@ -23,7 +23,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from hw.config import ArrayConfig
 from hw.ir import ARRAY_OPS, Attend, Linear, Network, Op, Scores
-from hw.program.isa import PARAM_BYTES
+from hw.program.isa import tile_head_bytes
 from hw.program.schedule import spread_order
 from prune.blocks import BlockGrid, check_block
 from sim.cycles import network_cycles
@@ -207,7 +207,7 @@ def _linear_tiles(network: Network, op: Linear, config: ArrayConfig, drained: bo
         load=config.block_lines + 1,
         result_bytes=target.bits // 8,
         drained=drained,
-        head=1 + config.cols * PARAM_BYTES // config.line_bytes,
+        head=tile_head_bytes(config) // config.line_bytes,
         row=torch.arange(len(out_tiles)).repeat_interleave(out_tiles),
         in_tiles=in_tiles.double(),
     )

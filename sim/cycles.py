@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hw.config import ArrayConfig
 from hw.ir import Linear, Network
-from hw.program.isa import INSTRUCTION_WORDS, MODES, OPCODES, PARAM_BYTES, TABLE_BYTES
+from hw.program.isa import MODES, OPCODES, TABLE_BYTES, instruction_bytes, tile_head_bytes
 from hw.program.schedule import Kept, Schedule, build_schedule, kept_tiles, tile_order
 
 IntArray = NDArray[np.int64]
@@ -39,6 +39,9 @@ class NetworkCycles:
     """Cycles of each step of the schedule, in order."""
     by_op: dict[str, int]
     """Cycles of each array operation, by name."""
+
+
+# Functions under @njit are typed by numba, for every kind of array they meet.
 
 
 @njit(cache=True)
@@ -244,9 +247,9 @@ class CycleModel:
                 config.mem_latency,
                 config.rows,
                 config.cols,
-                -(-INSTRUCTION_WORDS * 4 // line),
+                instruction_bytes(config) // line,
                 TABLE_BYTES // line,
-                config.cols * PARAM_BYTES // line,
+                tile_head_bytes(config) // line - 1,
                 config.block_lines,
             ],
             np.int64,

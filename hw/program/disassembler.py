@@ -13,11 +13,12 @@ from hw.program.isa import (
     INSTRUCTION_WORDS,
     MODES,
     OPCODES,
-    PARAM_BYTES,
     TABLE_BYTES,
     Instruction,
     decode,
     decode_tile,
+    instruction_bytes,
+    tile_head_bytes,
 )
 
 _OPCODE_NAMES = {value: name for name, value in OPCODES.items()}
@@ -46,8 +47,6 @@ def disassemble(data: bytes, config: ArrayConfig) -> Iterator[Decoded]:
         UserError: when the bytes are no program for this geometry.
     """
     line = config.line_bytes
-    instruction_bytes = -(-4 * INSTRUCTION_WORDS // line) * line
-    tile_bytes = line + PARAM_BYTES * config.cols
     position = 0
     while True:
         offset = position
@@ -55,7 +54,7 @@ def disassemble(data: bytes, config: ArrayConfig) -> Iterator[Decoded]:
         instruction = decode(words)
         if instruction.opcode not in _OPCODE_NAMES or instruction.mode not in _MODE_NAMES:
             raise UserError(f"program: no instruction at byte {position}; compile it again")
-        position += instruction_bytes + instruction.gelu * TABLE_BYTES
+        position += instruction_bytes(config) + instruction.gelu * TABLE_BYTES
         blocks = [0] * instruction.tiles
         streamed = instruction.mode == MODES["STREAM"]
         for tile in range(instruction.tiles):
@@ -63,7 +62,7 @@ def disassemble(data: bytes, config: ArrayConfig) -> Iterator[Decoded]:
             if streamed and place >= instruction.tiles:
                 raise UserError(f"program: no output tile at byte {position}; compile it again")
             blocks[place if streamed else tile] = count
-            position += tile_bytes + streamed * count * (line + config.pes)
+            position += tile_head_bytes(config) + streamed * count * (line + config.pes)
         weight_bytes = streamed * sum(blocks) * config.pes
         metadata_bytes = position - offset - weight_bytes
         yield Decoded(offset, instruction, tuple(blocks), weight_bytes, metadata_bytes)

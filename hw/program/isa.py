@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hw.config import ArrayConfig
+
 INSTRUCTION_WORDS = 8
 TABLE_BYTES = 256
 PARAM_BYTES = 8
@@ -105,6 +107,16 @@ def encode(instruction: Instruction) -> list[int]:
 def decode(words: list[int]) -> Instruction:
     """The inverse of `encode`."""
     return Instruction(**{f.name: words[f.word] >> f.lsb & ((1 << f.width) - 1) for f in FIELDS})
+
+
+def instruction_bytes(config: ArrayConfig) -> int:
+    """Bytes of the stream that an instruction takes, without what follows it."""
+    return -(-4 * INSTRUCTION_WORDS // config.line_bytes) * config.line_bytes
+
+
+def tile_head_bytes(config: ArrayConfig) -> int:
+    """Bytes of the stream before an output tile's blocks: header, biases and scales."""
+    return config.line_bytes + PARAM_BYTES * config.cols
 
 
 def encode_tile(blocks: int, place: int) -> int:

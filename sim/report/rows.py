@@ -9,11 +9,12 @@ import numpy as np
 
 from hw.errors import UserError
 from hw.ir import ARRAY_OPS, Linear, Network, Op
+from hw.program.isa import instruction_bytes
 from hw.program.schedule import kept_tiles
 from sim.cycles import CycleModel
 from sim.report.columns import COLUMNS, CYCLES
 from sim.report.measured import Measured, Step
-from sim.report.work import Blocks, Product, Tiles, blocks, instruction_bytes, product, tiles
+from sim.report.work import Blocks, Product, Tiles, blocks, product, tiles
 
 Row = dict[str, Any]
 

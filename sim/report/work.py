@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hw.config import ArrayConfig
 from hw.ir import Attend, Linear, Network, Op, Scores
-from hw.program.isa import INSTRUCTION_WORDS, MODES, PARAM_BYTES, TABLE_BYTES
+from hw.program.isa import MODES, TABLE_BYTES, instruction_bytes, tile_head_bytes
 from hw.program.schedule import Kept, Step
 
 
@@ -83,11 +83,6 @@ def blocks(network: Network, op: Linear) -> Blocks:
     )
 
 
-def instruction_bytes(config: ArrayConfig) -> int:
-    """Bytes of the program that one instruction takes, without what follows it."""
-    return -(-4 * INSTRUCTION_WORDS // config.line_bytes) * config.line_bytes
-
-
 def tiles(step: Step, heads: int, kept: Kept | None, config: ArrayConfig) -> Tiles:
     """Tiles and traffic of one array operation.
 
@@ -106,7 +101,7 @@ def tiles(step: Step, heads: int, kept: Kept | None, config: ArrayConfig) -> Til
         act += streamed * config.rows * i.tokens
         out += i.tiles * config.cols * i.tokens * (1 + i.wide)
         metadata += instruction_bytes(config) + i.gelu * TABLE_BYTES
-        metadata += i.tiles * (line + PARAM_BYTES * config.cols)
+        metadata += i.tiles * tile_head_bytes(config)
         keys += streamed if i.mode == MODES["COLUMNS"] else 0
     weights = operand = 0
     if kept is None:
