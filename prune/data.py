@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from hw.errors import UserError
+from prune.demo import BundledSplit, load_bundled
 from prune.models import LoadedModel, pretrained_config
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -62,11 +63,9 @@ def _choice(available: int, count: int, seed: int) -> NDArray[np.int64]:
     return np.random.default_rng(seed).permutation(available)[:count]
 
 
-def bundled_images(split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def bundled_images(split: BundledSplit) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Bundled Fashion-MNIST images (N, 28, 28) and labels (N); `calibration` or `test`."""
-    from prune.demo import load_bundled
-
-    return load_bundled(split)  # type: ignore[arg-type]
+    return load_bundled(split)
 
 
 def fit_bundled(loaded: LoadedModel, images: NDArray[np.uint8]) -> Tensor:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,7 @@ class Prepared:
     config: ArrayConfig
     layers: list[PrunableLayer]
     rankings: dict[str, Ranking]
+    _costs: dict[str, Cost] = field(default_factory=dict, repr=False)
 
     def allocate(self, fraction: float, unit: str, aim: float | None = None) -> Allocation:
         """Spend `fraction` of the dense cost, or `aim`, without changing the model."""
@@ -127,7 +128,9 @@ class Prepared:
         return spend(budget, self.layers, self.rankings, self.method.min_keep)
 
     def cost(self, unit: str) -> Cost:
-        return cost_in(unit, self.dense, self.config)
+        if unit not in self._costs:
+            self._costs[unit] = cost_in(unit, self.dense, self.config)
+        return self._costs[unit]
 
 
 @dataclass(frozen=True)
