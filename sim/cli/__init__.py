@@ -6,6 +6,7 @@ from sim.cli.bench import bench
 from sim.cli.report import report
 from sim.cli.run import run
 from sim.cli.tb import tb
+from sim.cli.timeline import timeline
 
 app = typer.Typer(
     help="Run networks on the simulated machine, and report their cycles layer by layer.",
@@ -15,5 +16,6 @@ app = typer.Typer(
 )
 app.command("run")(run)
 app.command("report")(report)
+app.command("timeline")(timeline)
 app.command("tb")(tb)
 app.command("bench")(bench)

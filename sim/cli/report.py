@@ -11,7 +11,8 @@ from rich.console import Console
 from hw.artifacts import write_json
 from sim.report.build import build_report
 from sim.report.compare import compare, print_comparison, read_report
-from sim.report.views import TERMINAL_WIDTH, print_report, write_report
+from sim.report.files import write_report
+from sim.report.views import TERMINAL_WIDTH, print_report
 
 
 def report(
@@ -21,7 +22,8 @@ def report(
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Also write the comparison here.")] = None,
 ) -> None:
-    """Write FOLDER/report/report.{json,csv,md} and print the main columns; or compare two runs.
+    """Write FOLDER/report/report.{json,csv,md,html} and timeline.svg, and print the main columns; or
+    compare two runs.
 
     With OTHER, FOLDER may be a report.json too, and nothing but the comparison is written.
     """
@@ -35,7 +37,7 @@ def report(
         print_comparison(comparison, console)
         return
     built = build_report(folder)
-    paths = write_report(built, folder / "report")
+    paths = write_report(folder, built)
     print_report(built, console)
     console.print(
         f"written: {', '.join(str(path) for path in paths)}", soft_wrap=True, markup=False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 CYCLES = (
     "compute",
@@ -38,8 +38,7 @@ COLUMNS = (
     Column("name", "identity", "string", "", "name of the operation in the IR"),
     Column(
         "unit", "identity", "string", "",
-        "where it runs: array or host. Host operations take no cycles of their own on this "
-        "machine; the first of a run of them carries the cycles of the array's hand-over",
+        "where it runs: array, or the vector unit beside it",
     ),
     Column("fused_into", "identity", "string", "", "the operation whose pass does this one's work"),
     Column("heads", "identity", "integer", "", "attention heads; m, k and n are those of one head"),
@@ -70,7 +69,8 @@ COLUMNS = (
     ),
     Column(
         "metadata_bytes", "sparsity", "integer", "bytes",
-        "the rest of the program: instructions, headers and indices, biases, scales, GELU table",
+        "the rest of the program: instructions, headers and indices, biases, scales, GELU table, "
+        "gains and offsets, position embeddings",
     ),
     Column("compute", "cycles", "integer", "cycles", "a token enters the array"),
     Column(
@@ -87,19 +87,34 @@ COLUMNS = (
     ),
     Column(
         "fill_drain", "cycles", "integer", "cycles",
-        "the first weights are on their way, or the last results are",
+        "the first weights are on their way, or the last results are; of a row of the vector unit: "
+        "the array waits for that unit, which waits for the array's results",
     ),
-    Column("vector", "cycles", "integer", "cycles", "vector unit; this machine has none yet: 0"),
+    Column(
+        "vector", "cycles", "integer", "cycles",
+        "the array waits while the vector unit works on this operation",
+    ),
     Column("selector", "cycles", "integer", "cycles", "token selector; none yet: 0"),
     Column(
         "control", "cycles", "integer", "cycles",
-        "instructions, biases and scales are read, or the host is handed over to",
+        "instructions, biases, scales, words and layer norms' parameters are read",
     ),
-    Column("cycles_total", "cycles", "integer", "cycles", "sum of the eight kinds"),
-    Column("start_cycle", "cycles", "integer", "cycle", "first cycle, from 0"),
+    Column(
+        "cycles_total", "cycles", "integer", "cycles",
+        "sum of the eight kinds: the cycles that are this operation's and no other's. Rows sum to "
+        "the total. Of the vector unit it is the exposed part; what the array hides is not in it",
+    ),
+    Column(
+        "busy_cycles", "cycles", "integer", "cycles",
+        "cycles in which one of its instructions was at work, overlapped ones included",
+    ),
+    Column(
+        "start_cycle", "cycles", "integer", "cycle",
+        "first cycle of its first instruction, from 0; operations overlap, so that spans do, too",
+    ),
     Column(
         "end_cycle", "cycles", "integer", "cycle",
-        "first cycle after it: start_cycle + cycles_total",
+        "first cycle after its last instruction; the span holds cycles of other operations",
     ),
     Column("cycles_model", "prediction", "integer", "cycles", "the cycle model's cycles_total"),
     Column(
@@ -125,7 +140,7 @@ COLUMNS = (
     ),
     Column(
         "speedup_vs_dense", "utilization", "number", "",
-        "cycle model's cycles with every tile kept / cycles_total",
+        "the cycle model's cycles of this row with every tile kept / cycles_total; array only",
     ),
     Column(
         "sparse_efficiency", "utilization", "number", "",
@@ -133,16 +148,18 @@ COLUMNS = (
     ),
     Column(
         "bytes_act_in", "traffic", "integer", "bytes",
-        "activations from memory into the array: rows bytes a token and kept tile",
+        "activations read from on-chip memory, whole words: a word a token and kept tile into the "
+        "array; all operands in every pass of the vector unit",
     ),
     Column(
         "bytes_weight", "traffic", "integer", "bytes",
-        "weight operand: weight_bytes + metadata_bytes, and keys or values from activation memory",
+        "weight_bytes + metadata_bytes from DRAM, and keys or values from the features memory",
     ),
-    Column("bytes_out", "traffic", "integer", "bytes", "results into activation memory"),
+    Column("bytes_out", "traffic", "integer", "bytes", "results into on-chip memory; int16 ones count two bytes"),
     Column(
         "bytes_per_cycle", "traffic", "number", "bytes/cycle",
-        "(weight_bytes + metadata_bytes) / cycles_total, of the mem_bytes that the port can bring",
+        "(weight_bytes + metadata_bytes) / cycles_total, of the mem_bytes / mem_interval that the port "
+        "can bring; null where no cycle is the row's alone",
     ),
     Column(
         "ops_per_byte", "traffic", "number", "op/byte",
@@ -151,14 +168,17 @@ COLUMNS = (
     Column(
         "bound", "traffic", "string", "",
         "memory when loading the weight operand takes more cycles than compute does, else compute. "
-        "Loading takes a cycle a line of min(mem_bytes, cols) bytes of the program, and for a tile "
-        "of keys rows + cols cycles, of values rows",
+        "Loading takes a cycle a line of min(mem_bytes, cols) bytes of the program, mem_interval "
+        "cycles a beat at least, and for a tile of keys rows + cols cycles, of values rows",
     ),
-    Column("energy_uj", "traffic", "number", "uJ", "not estimated yet: null"),
+    Column(
+        "energy_uj", "traffic", "number", "uJ",
+        "estimated from activity counts and cited energies: docs/energy.md; clock and leakage go by "
+        "cycles_total",
+    ),
     Column(
         "bit_exact", "status", "boolean", "",
-        "every value that the array wrote equals the integer reference's; null on the host, which "
-        "is the reference",
+        "every value that the machine wrote equals the integer reference's",
     ),
     Column(
         "checksum", "status", "string", "",

@@ -24,8 +24,10 @@ _TOTALS = (
     "images_per_s",
     "effective_gops",
     "macs_effective",
-    "utilization_linear_pct",
     "utilization_array_pct",
+    "utilization_effective_pct",
+    "utilization_linear_pct",
+    "energy_uj",
 )
 
 

@@ -11,11 +11,10 @@ from sim.report.columns import COLUMNS, CYCLES, SCHEMA_VERSION
 from sim.report.measured import Measured
 from sim.report.rows import Row, Rows
 
-HOST_NOTE = (
-    "Host operations (LayerNorm, softmax, additions, embedding, pooling) are computed outside of "
-    "the array and take no cycles here; latency and images/s leave them out."
+ENERGY_NOTE = (
+    "Energy is estimated from activity counts and cited energies of 40 and 45 nm technologies "
+    "(docs/energy.md); it compares layers and geometries, and is no measurement of a chip."
 )
-ENERGY_NOTE = "Energy is not estimated yet: energy_uj is null."
 _WAITS = tuple(kind for kind in CYCLES if kind != "compute")
 
 
@@ -26,7 +25,7 @@ def build_header(network: Network, measured: Measured, built: Rows) -> dict[str,
     seconds = total / (config.clock_mhz * 1e6)
     effective = sum(row["macs_effective"] for row in rows)
     linear = [row for row in rows if row["op"] == "linear"]
-    array = [row for row in rows if row["macs_dense"]]
+    dense = sum(row["macs_dense"] for row in rows)
     slowest = max(rows, key=lambda row: row["cycles_total"])
     info = network.info
     header: dict[str, Any] = {
@@ -51,20 +50,28 @@ def build_header(network: Network, measured: Measured, built: Rows) -> dict[str,
         "latency_ms": 1e3 * seconds,
         "images_per_s": 1 / seconds,
         "effective_gops": 2e-9 * effective / seconds,
-        "macs_dense": sum(row["macs_dense"] for row in rows),
+        "macs_dense": dense,
         "macs_effective": effective,
+        "utilization_array_pct": 100 * dense / (config.pes * total),
+        "utilization_effective_pct": 100 * effective / (config.pes * total),
         "utilization_linear_pct": _utilization(linear, config.pes),
-        "utilization_array_pct": _utilization(array, config.pes),
         "linear_cycles_pct": _shares(linear, config.pes),
         "bottleneck": {
             "name": slowest["name"],
             "cycles_total": slowest["cycles_total"],
             "share_pct": 100 * slowest["cycles_total"] / total,
         },
-        "rows_on_host": sum(row["unit"] == "host" for row in rows),
+        "largest_exposed": largest_exposed(rows, total),
+        "vector": {
+            "rows": sum(row["unit"] == "vector" for row in rows),
+            "busy_cycles": sum(row["busy_cycles"] for row in rows if row["unit"] == "vector"),
+            "exposed_cycles": sum(row["cycles_total"] for row in rows if row["unit"] == "vector"),
+        },
+        "energy_uj": built.energy.total,
+        "energy_by_part_uj": asdict(built.energy),
         "rows_fused": sum(row["fused_into"] is not None for row in rows),
         "bit_exact": entry["bit_exact"],
-        "notes": [HOST_NOTE, ENERGY_NOTE],
+        "notes": [ENERGY_NOTE],
         "simulation": {
             name: entry[name] for name in ("wall_seconds", "build_seconds", "seconds", "khz")
         },
@@ -83,16 +90,38 @@ def definitions() -> dict[str, dict[str, str]]:
 
 _HEADER_DEFINITIONS = {
     "total_cycles": {"unit": "cycles", "meaning": "sum of cycles_total over all rows"},
-    "latency_ms": {"unit": "ms", "meaning": "total_cycles / clock; host operations left out"},
+    "latency_ms": {"unit": "ms", "meaning": "total_cycles / clock, image to result in memory"},
     "images_per_s": {"unit": "images/s", "meaning": "1 / latency"},
     "effective_gops": {"unit": "Gop/s", "meaning": "2 x macs_effective / latency"},
+    "utilization_array_pct": {
+        "unit": "%",
+        "meaning": "100 x macs_dense / (rows x cols x total_cycles), the whole run; above 100 where "
+        "removed blocks save more cycles than everything else costs",
+    },
+    "utilization_effective_pct": {
+        "unit": "%",
+        "meaning": "100 x macs_effective / (rows x cols x total_cycles), the whole run",
+    },
     "utilization_linear_pct": {
         "unit": "%",
         "meaning": "100 x macs_effective / (rows x cols x cycles_total), summed over linear rows",
     },
-    "utilization_array_pct": {
-        "unit": "%",
-        "meaning": "the same over all rows with products, attention included",
+    "largest_exposed": {
+        "unit": "cycles",
+        "meaning": "the kind of operation and the kind of cycles other than compute that cost most, "
+        "and the row with most of them",
+    },
+    "vector": {
+        "unit": "cycles",
+        "meaning": "sums over the vector unit's rows: busy_cycles, and exposed_cycles (cycles_total)",
+    },
+    "energy_uj": {
+        "unit": "uJ",
+        "meaning": "energy of the whole run, sum of energy_uj over all rows",
+    },
+    "energy_by_part_uj": {
+        "unit": "uJ",
+        "meaning": "the same by part of the machine; docs/energy.md says what each counts",
     },
     "linear_cycles_pct": {
         "unit": "%",
@@ -100,6 +129,25 @@ _HEADER_DEFINITIONS = {
         "(compute cycles spent on zeros inside kept tiles), and each kind of waiting; sums to 100",
     },
 }
+
+
+def largest_exposed(rows: Sequence[Row], total_cycles: int) -> dict[str, Any]:
+    """What costs most besides compute: operation and kind of cycles, and the row with most."""
+    cost: dict[tuple[str, str], int] = {}
+    for row in rows:
+        for kind in _WAITS:
+            key = row["op"], kind
+            cost[key] = cost.get(key, 0) + row[kind]
+    op, kind = max(cost, key=lambda key: cost[key])
+    worst = max((row for row in rows if row["op"] == op), key=lambda row: row[kind])
+    return {
+        "op": op,
+        "kind": kind,
+        "cycles": cost[op, kind],
+        "share_pct": 100 * cost[op, kind] / total_cycles,
+        "worst_row": worst["name"],
+        "worst_row_cycles": worst[kind],
+    }
 
 
 def _utilization(rows: Sequence[Row], pes: int) -> float:

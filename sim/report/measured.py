@@ -16,19 +16,18 @@ _REMEDY = "run `python -m sim run` again"
 
 
 @dataclass(frozen=True)
-class Step:
-    """Cycles of one array operation, of neighbouring host operations, or of the program's end."""
+class Operation:
+    """Cycles of one operation, or of the program's end."""
 
-    ops: tuple[str, ...]
-    on_array: bool
+    name: str
+    unit: str
+    kinds: dict[str, int]
+    """Cycles that are no other operation's."""
+    cycles: int
+    cycles_model: int
     start_cycle: int
     end_cycle: int
-    kinds: dict[str, int]
-    cycles_model: int
-
-    @property
-    def cycles(self) -> int:
-        return self.end_cycle - self.start_cycle
+    busy: int
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Measured:
     """A whole, bit-exact measurement of the network beside it."""
 
     config: ArrayConfig
-    steps: tuple[Step, ...]
+    operations: tuple[Operation, ...]
     total_cycles: int
     checksums: dict[str, str]
     entry: dict[str, Any]
@@ -47,22 +46,22 @@ def read_measured(folder: Path) -> Measured:
     """The measurement in `folder`.
 
     Raises:
-        UserError: it is missing or damaged, stopped at a wrong value, is of another network, or its
-            cycles do not add up.
+        UserError: it is missing or damaged, not of a whole run, of another network, or its cycles do
+            not add up.
     """
     path = folder / "cycles.json"
     entry = read_json(path, "measured cycles", _REMEDY)
     if not isinstance(entry, dict) or entry.get("format") != FORMAT_VERSION:
         raise UserError(f"{path}: not a measurement of format {FORMAT_VERSION}; {_REMEDY}")
     if not entry.get("bit_exact"):
-        raise UserError(f"{path}: stopped at a wrong value ({entry.get('difference')}); {_REMEDY}")
+        reason = entry.get("error") or entry.get("difference")
+        raise UserError(f"{path}: not a whole run ({reason}); {_REMEDY}")
     if entry.get("network_digest") != network_digest(folder):
         raise UserError(f"{path}: measured on another network than the one beside it; {_REMEDY}")
     try:
-        steps = tuple(Step(**{**step, "ops": tuple(step["ops"])}) for step in entry["steps"])
         measured = Measured(
             ArrayConfig.from_dict(entry["config"]),
-            steps,
+            tuple(Operation(**operation) for operation in entry["operations"]),
             entry["total_cycles"],
             entry["checksums"],
             entry,
@@ -74,18 +73,20 @@ def read_measured(folder: Path) -> Measured:
 
 
 def _check_sums(path: Path, measured: Measured) -> None:
-    end = 0
-    for step in measured.steps:
-        name = step.ops[0] if step.ops else "end"
-        if step.start_cycle != end:
-            raise UserError(f"{path}: {name} starts at {step.start_cycle}, expected {end}")
-        end = step.end_cycle
-        if sum(step.kinds.values()) != step.cycles:
+    for op in measured.operations:
+        if sum(op.kinds.values()) != op.cycles:
             raise UserError(
-                f"{path}: the kinds of {name} sum to {sum(step.kinds.values())} cycles, "
-                f"expected {step.cycles}; {_REMEDY}"
+                f"{path}: the kinds of {op.name} sum to {sum(op.kinds.values())} cycles, "
+                f"expected {op.cycles}; {_REMEDY}"
             )
-    if end != measured.total_cycles:
+        if not 0 <= op.start_cycle <= op.end_cycle <= measured.total_cycles:
+            raise UserError(
+                f"{path}: {op.name} is at work from cycle {op.start_cycle} to {op.end_cycle} of "
+                f"{measured.total_cycles}; {_REMEDY}"
+            )
+    found = sum(op.cycles for op in measured.operations)
+    if found != measured.total_cycles:
         raise UserError(
-            f"{path}: the steps sum to {end} cycles, expected {measured.total_cycles}; {_REMEDY}"
+            f"{path}: the operations sum to {found} cycles, expected {measured.total_cycles}; "
+            f"{_REMEDY}"
         )

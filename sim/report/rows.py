@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.ir import ARRAY_OPS, Linear, Network, Op
-from hw.program.isa import instruction_bytes
+from hw.program.isa import Instruction
 from hw.program.schedule import kept_tiles
+from sim.activity import END, Activity, operation_activities
 from sim.cycles import CycleModel
+from sim.energy import Energy, energy
 from sim.report.columns import COLUMNS, CYCLES
-from sim.report.measured import Measured, Step
+from sim.report.measured import Measured, Operation
 from sim.report.work import Blocks, Product, Tiles, blocks, product, tiles
 
 Row = dict[str, Any]
@@ -21,46 +24,59 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Rows:
-    """All rows, and what a dense network would take."""
+    """All rows, what a dense network would take, and where the energy goes."""
 
     rows: list[Row]
     dense_cycles: int
+    energy: Energy
 
 
 def build_rows(network: Network, measured: Measured) -> Rows:
     """Rows in the order of the IR; a fused operation follows its host, the program's end is last.
 
     Raises:
-        UserError: the measurement's steps are not this network's, or cycles do not add up.
+        UserError: the measurement's operations are not this network's, or cycles do not add up.
     """
-    model = CycleModel(network, measured.config)
+    config = measured.config
+    model = CycleModel(network, config)
     schedule = model.schedule
     kept = kept_tiles(network, schedule)
     dense = model.evaluate({name: np.ones_like(tiles) for name, tiles in kept.items()})
-    names = [tuple(network.ops[index].name for index in step.ops) for step in schedule.steps]
-    if names != [step.ops for step in measured.steps]:
+    activities = operation_activities(network, schedule, kept)
+    products: dict[str, list[Instruction]] = {op.name: [] for op in network.ops}
+    for entry in schedule.entries:
+        if entry.op is not None and entry.instruction.is_matmul:
+            products[network.ops[entry.op].name].append(entry.instruction)
+    if [op.name for op in measured.operations] != [*products, END]:
         raise UserError(
-            "cycles.json: its steps are not those of the network; run `python -m sim run` again"
+            "cycles.json: its operations are not those of the network; "
+            "run `python -m sim run` again"
         )
     rows: list[Row] = []
-    for planned, step in zip(schedule.steps, measured.steps, strict=True):
-        ops = [network.ops[index] for index in planned.ops]
-        if not step.on_array:
-            rows += _host_rows(network, measured, ops, step)
+    for op, found in zip([*network.ops, None], measured.operations, strict=True):
+        done = activities[found.name]
+        row = _cycles(found) | {"unit": found.unit, "bit_exact": True} | _no_work()
+        row |= _traffic(done, found.cycles)
+        row["energy_uj"] = energy(done, found.cycles, config).total
+        if op is None:
+            rows.append(row | {"op": END, "name": END})
             continue
-        (op,) = ops
-        shape = product(network, op)
-        of_op = tiles(planned, shape.heads, kept.get(op.name), measured.config)
-        row = _identity(network, op) | _cycles(step) | {"unit": "array", "bit_exact": True}
-        row |= _sparsity(network, op, shape, of_op)
-        row |= _utilization(row, of_op, measured, dense.by_op[op.name])
-        row |= _traffic(row, of_op)
-        rows.append(row | {"checksum": measured.checksums[op.name]})
+        row |= _identity(network, op) | {"checksum": measured.checksums[op.name]}
+        if isinstance(op, ARRAY_OPS):
+            shape = product(network, op)
+            of_op = tiles(
+                products[op.name], shape.heads, kept.get(op.name), done.program_bytes, config
+            )
+            row |= _sparsity(network, op, shape, of_op)
+            row |= _utilization(row, of_op, config, dense.by_op[op.name])
+            row |= _bound(row, of_op, done)
+        rows.append(row)
         if isinstance(op, Linear) and op.gelu:
             rows.append(_gelu_row(rows[-1]))
     rows = [_completed(row, number) for number, row in enumerate(rows)]
     _check(rows, measured.total_cycles)
-    return Rows(rows, dense.total)
+    everything = sum(activities.values(), Activity())
+    return Rows(rows, dense.total, energy(everything, measured.total_cycles, config))
 
 
 def _completed(row: Row, number: int) -> Row:
@@ -85,22 +101,19 @@ def _identity(network: Network, op: Op) -> Row:
     return row
 
 
-def _cycles(step: Step) -> Row:
+def _cycles(found: Operation) -> Row:
     error = None
-    if step.cycles:
-        error = 100 * (step.cycles_model - step.cycles) / step.cycles
+    if found.cycles:
+        error = 100 * (found.cycles_model - found.cycles) / found.cycles
     return {
-        **{kind: step.kinds.get(kind, 0) for kind in CYCLES},
-        "cycles_total": step.cycles,
-        "start_cycle": step.start_cycle,
-        "end_cycle": step.end_cycle,
-        "cycles_model": step.cycles_model,
+        **{kind: found.kinds.get(kind, 0) for kind in CYCLES},
+        "cycles_total": found.cycles,
+        "busy_cycles": found.busy,
+        "start_cycle": found.start_cycle,
+        "end_cycle": found.end_cycle,
+        "cycles_model": found.cycles_model,
         "model_error_pct": error,
     }
-
-
-def _no_cycles(at: int) -> Row:
-    return _cycles(Step((), False, at, at, {}, 0))
 
 
 def _no_work() -> Row:
@@ -112,8 +125,6 @@ def _sparsity(network: Network, op: Op, shape: Product, of_op: Tiles) -> Row:
         "block_density": 1.0,
         "tiles_total": of_op.total,
         "tiles_kept": of_op.kept,
-        "weight_bytes": of_op.weight_bytes,
-        "metadata_bytes": of_op.metadata_bytes,
     }
     effective = shape.macs
     if isinstance(op, Linear):
@@ -133,44 +144,36 @@ def _sparsity(network: Network, op: Op, shape: Product, of_op: Tiles) -> Row:
     }
 
 
-def _utilization(row: Row, of_op: Tiles, measured: Measured, dense_cycles: int) -> Row:
+def _utilization(row: Row, of_op: Tiles, config: ArrayConfig, dense_cycles: int) -> Row:
     total = row["cycles_total"]
+    mapping: Row = {"utilization_mapping": 100 * row["macs_dense"] / of_op.macs}
+    if not total:
+        return mapping
     speedup = dense_cycles / total
-    return {
-        "utilization_mapping": 100 * row["macs_dense"] / of_op.macs,
+    return mapping | {
         "utilization_compute": 100 * row["compute"] / total,
-        "utilization_overall": 100 * row["macs_effective"] / (measured.config.pes * total),
+        "utilization_overall": 100 * row["macs_effective"] / (config.pes * total),
         "speedup_vs_dense": speedup,
         "sparse_efficiency": speedup * row["block_density"],
     }
 
 
-def _traffic(row: Row, of_op: Tiles) -> Row:
-    streamed = of_op.weight_bytes + of_op.metadata_bytes
+def _traffic(done: Activity, cycles: int) -> Row:
     return {
-        "bytes_act_in": of_op.act_bytes,
-        "bytes_weight": streamed + of_op.operand_bytes,
-        "bytes_out": of_op.out_bytes,
-        "bytes_per_cycle": streamed / row["cycles_total"],
-        "ops_per_byte": 2 * row["macs_effective"] / streamed,
-        "bound": "memory" if of_op.load_cycles > row["compute"] else "compute",
+        "weight_bytes": done.weight_bytes,
+        "metadata_bytes": done.metadata_bytes,
+        "bytes_act_in": done.token_bytes,
+        "bytes_weight": done.program_bytes + done.operand_read // 8,
+        "bytes_out": done.written_bytes,
+        "bytes_per_cycle": done.program_bytes / cycles if cycles else None,
     }
 
 
-def _host_rows(network: Network, measured: Measured, ops: list[Op], step: Step) -> list[Row]:
-    """Rows of neighbouring host operations, or of the program's end, which has none."""
-    handover = _cycles(step) | {"metadata_bytes": instruction_bytes(measured.config)} | _no_work()
-    if not ops:
-        return [{"op": "end", "name": "end", "unit": "array", **handover}]
-    rows = [
-        _identity(network, op)
-        | {"unit": "host", "checksum": measured.checksums[op.name]}
-        | _no_cycles(step.end_cycle)
-        | _no_work()
-        for op in ops
-    ]
-    rows[0] |= handover
-    return rows
+def _bound(row: Row, of_op: Tiles, done: Activity) -> Row:
+    return {
+        "ops_per_byte": 2 * row["macs_effective"] / done.program_bytes,
+        "bound": "memory" if of_op.load_cycles > row["compute"] else "compute",
+    }
 
 
 def _gelu_row(host: Row) -> Row:
@@ -183,8 +186,9 @@ def _gelu_row(host: Row) -> Row:
         "fused_into": host["name"],
         "tokens_in": host["tokens_kept"],
         "tokens_kept": host["tokens_kept"],
-        **_no_cycles(host["end_cycle"]),
+        **_cycles(Operation("", "array", {}, 0, 0, host["end_cycle"], host["end_cycle"], 0)),
         **_no_work(),
+        "energy_uj": 0.0,
         "bit_exact": True,
         "checksum": host["checksum"],
     }

@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from hw.artifacts import write_json, write_text
 from sim.report.build import Report
 from sim.report.columns import COLUMNS, GROUPS
 
@@ -30,21 +28,8 @@ _MAIN = (
     "gain",
     "eff",
 )
-_WAITS = ("weight_wait", "input_wait", "output_wait", "fill_drain", "control")
+_WAITS = ("weight_wait", "input_wait", "output_wait", "fill_drain", "vector", "control")
 _KEYS = ("layer_id", "name")
-
-
-def write_report(report: Report, folder: Path) -> list[Path]:
-    """Write `report.json`, `report.csv` and `report.md` into `folder`; their paths.
-
-    Raises:
-        UserError: when the folder cannot be written.
-    """
-    paths = [folder / f"report.{suffix}" for suffix in ("json", "csv", "md")]
-    write_text(paths[1], to_csv(report))
-    write_text(paths[2], to_markdown(report))
-    write_json(paths[0], report)
-    return paths
 
 
 def to_csv(report: Report) -> str:
@@ -64,7 +49,7 @@ def _exact(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value for reading: thousands separated, four digits of a fraction, empty for null."""
     if value is None:
         return ""
@@ -82,8 +67,11 @@ def summary(header: dict[str, Any]) -> list[tuple[str, str]]:
     config, shares = header["config"], header["linear_cycles_pct"]
     simulation, bottleneck = header["simulation"], header["bottleneck"]
     lost = sorted(((v, k) for k, v in shares.items() if k != "working" and v), reverse=True)
+    exposed, vector = header["largest_exposed"], header["vector"]
+    parts = sorted(((v, k) for k, v in header["energy_by_part_uj"].items()), reverse=True)
     geometry = f"{config['rows']}x{config['cols']} at {config['clock_mhz']:g} MHz"
-    memory = f"{config['mem_bytes']} bytes/cycle after {header['conditions']['latency']} cycles"
+    rate = config["mem_bytes"] / config["mem_interval"]
+    memory = f"{rate:g} bytes/cycle after {header['conditions']['latency']} cycles"
     return [
         ("model", f"{header['model']}, weights: {header['weights_source']}"),
         ("array", f"{geometry}, {header['dataflow']}; memory {memory}"),
@@ -104,8 +92,9 @@ def summary(header: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "utilization",
-            f"{header['utilization_linear_pct']:.2f} % over linear layers, "
-            f"{header['utilization_array_pct']:.2f} % over all products",
+            f"{header['utilization_array_pct']:.2f} % of the whole run by dense MACs, "
+            f"{header['utilization_effective_pct']:.2f} % by kept ones; "
+            f"{header['utilization_linear_pct']:.2f} % over linear layers",
         ),
         (
             "lost in linear",
@@ -117,9 +106,23 @@ def summary(header: dict[str, Any]) -> list[tuple[str, str]]:
             f"{bottleneck['share_pct']:.1f} %",
         ),
         (
+            "most exposed",
+            f"{exposed['op']}, {exposed['kind']}: {exposed['cycles']:,} cycles, "
+            f"{exposed['share_pct']:.2f} %, most of them in {exposed['worst_row']}",
+        ),
+        (
+            "vector unit",
+            f"busy {vector['busy_cycles']:,} cycles, {vector['exposed_cycles']:,} of all exposed",
+        ),
+        (
+            "energy",
+            f"{header['energy_uj']:,.1f} uJ: "
+            + ", ".join(f"{name} {value:,.1f}" for value, name in parts),
+        ),
+        (
             "rows",
-            f"{header['rows_on_host']} on the host, {header['rows_fused']} fused; every value the "
-            f"array wrote is {'exact' if header['bit_exact'] else 'NOT exact'}",
+            f"{vector['rows']} on the vector unit, {header['rows_fused']} fused; every value that "
+            f"the machine wrote is {'exact' if header['bit_exact'] else 'NOT exact'}",
         ),
         (
             "simulation",
@@ -131,7 +134,8 @@ def summary(header: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _notes(header: dict[str, Any]) -> list[str]:
+def notes(header: dict[str, Any]) -> list[str]:
+    """What has to be said with the figures, a warning first."""
     warning = [f"WARNING: {header['warning']}."] if "warning" in header else []
     return [*warning, *header["notes"]]
 
@@ -147,12 +151,12 @@ def to_markdown(report: Report) -> str:
     """The whole report for reading: summary, a table a group of columns, definitions."""
     header, rows = report["header"], report["rows"]
     lines = [f"# {header['model']}: cycles per layer", ""]
-    lines += [f"{note}\n" for note in _notes(header)]
+    lines += [f"{note}\n" for note in notes(header)]
     lines += [*_markdown_table(("", ""), iter(summary(header))), ""]
     for group in GROUPS:
         names = [c.name for c in COLUMNS if c.group == group and c.name not in _KEYS]
         names = [*_KEYS, *names]
-        cells = ([_shown(row[name]) for name in names] for row in rows)
+        cells = ([shown(row[name]) for name in names] for row in rows)
         lines += [f"## {group.capitalize()}", "", *_markdown_table(names, cells), ""]
     terms = report["definitions"].items()
     cells = ([name, entry["unit"], entry["meaning"]] for name, entry in terms)
@@ -170,13 +174,13 @@ def print_report(report: Report, console: Console) -> None:
     for name in _MAIN:
         table.add_column(name, justify="left" if name in _MAIN[:2] else "right", no_wrap=True)
     for row in report["rows"]:
-        table.add_row(*_main_cells(row), style="dim" if row["unit"] == "host" else None)
+        table.add_row(*_main_cells(row), style="dim" if row["unit"] == "vector" else None)
     console.print(table)
     figures = Table.grid(padding=(0, 2))
     for name, text in summary(report["header"]):
         figures.add_row(name, text)
     console.print(figures, highlight=False)
-    for note in _notes(report["header"]):
+    for note in notes(report["header"]):
         style = "bold red" if note.startswith("WARNING") else "dim"
         console.print(note, style=style, highlight=False, markup=False)
 

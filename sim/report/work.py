@@ -1,7 +1,8 @@
-"""What an array operation has to do: products, blocks, tiles and bytes."""
+"""What an array operation has to do: products, blocks and tiles."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,8 @@ from numpy.typing import NDArray
 
 from hw.config import ArrayConfig
 from hw.ir import Attend, Linear, Network, Op, Scores
-from hw.program.isa import MODES, TABLE_BYTES, instruction_bytes, tile_head_bytes
-from hw.program.schedule import Kept, Step
+from hw.program.isa import MODES, Instruction
+from hw.program.schedule import Kept
 
 
 @dataclass(frozen=True)
@@ -41,18 +42,12 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Tiles:
-    """Tiles of the weight operand over all heads, and what moves through the array for them."""
+    """Tiles of the weight operand over all heads."""
 
     total: int
     kept: int
     macs: int
     """MACs of all tiles, padding included."""
-    act_bytes: int
-    out_bytes: int
-    weight_bytes: int
-    metadata_bytes: int
-    operand_bytes: int
-    """Keys or values from activation memory."""
     load_cycles: int
     """Cycles that the weight operand needs at least."""
 
@@ -83,42 +78,33 @@ def blocks(network: Network, op: Linear) -> Blocks:
     )
 
 
-def tiles(step: Step, heads: int, kept: Kept | None, config: ArrayConfig) -> Tiles:
-    """Tiles and traffic of one array operation.
+def tiles(
+    instructions: Sequence[Instruction],
+    heads: int,
+    kept: Kept | None,
+    program_bytes: int,
+    config: ArrayConfig,
+) -> Tiles:
+    """Tiles of one array operation.
 
     Args:
-        step: its instructions: as many passes over the tokens for every head.
+        instructions: its products, of all heads, tokens and word rows.
         kept: (input tiles, output tiles) of a linear layer; None for products of activations.
+        program_bytes: what the program holds for it.
     """
-    line, passes = config.line_bytes, len(step.instructions) // heads
-    total = used = macs = act = out = metadata = keys = 0
-    for i in step.instructions:
-        grid = i.tiles * i.depth if kept is None else kept.size
-        streamed = grid if kept is None else int(kept.sum())
-        total += grid
-        used += streamed
-        macs += grid * config.pes * i.tokens
-        act += streamed * config.rows * i.tokens
-        out += i.tiles * config.cols * i.tokens * (1 + i.wide)
-        metadata += instruction_bytes(config) + i.gelu * TABLE_BYTES
-        metadata += i.tiles * tile_head_bytes(config)
-        keys += streamed if i.mode == MODES["COLUMNS"] else 0
-    weights = operand = 0
-    if kept is None:
-        operand = used * config.pes
-        load = used * config.rows + keys * config.cols
-    else:
-        weights, load = used * config.pes, 0
-        metadata += used * line
-    load += (weights + metadata) // line
+    macs = grids = reads = 0
+    for i in instructions:
+        depth = i.depth if kept is None else kept.shape[0]
+        grids += i.tiles * depth
+        macs += i.tiles * depth * config.pes * i.tokens
+        if i.mode != MODES["STREAM"]:
+            columns = i.mode == MODES["COLUMNS"]
+            reads += i.tiles * depth * (config.rows + columns * config.cols)
+    passes = len(instructions) // heads
+    lines, beats = program_bytes // config.line_bytes, program_bytes // config.mem_bytes
     return Tiles(
-        total=total // passes,
-        kept=used // passes,
+        total=grids // passes if kept is None else kept.size,
+        kept=grids // passes if kept is None else int(kept.sum()),
         macs=macs,
-        act_bytes=act,
-        out_bytes=out,
-        weight_bytes=weights,
-        metadata_bytes=metadata,
-        operand_bytes=operand,
-        load_cycles=load,
+        load_cycles=reads + max(lines, beats * config.mem_interval),
     )
