@@ -1,6 +1,6 @@
 // Block-sparse systolic array with its memories: runs a program of matrix products from DRAM.
 //
-//   DRAM -> weight_fetch -> line_split -> loader -> shadow weights
+//   DRAM -> stream_fetch -> line_split -> loader -> shadow weights
 //   activation_memory -> systolic_array -> accumulator -> output_stage -> activation_memory
 module blockvit_core
   import core_pkg::*;
@@ -50,6 +50,7 @@ module blockvit_core
 
   logic                      running_q, program_end;
   logic                      beat_valid, beat_pop, line_valid, line_pop;
+  logic                      exhausted, bus_error, silent;
   logic [MemBytes*8-1:0]     beat;
   logic [Line*8-1:0]         line, load_line;
   logic                      table_write, param_write, param_scale, slot_free, gelu_busy, tile_push;
@@ -91,12 +92,14 @@ module blockvit_core
     else if (program_end) running_q <= 1'b0;
   end
 
-  weight_fetch #(
+  stream_fetch #(
     .BeatBytes(MemBytes), .BurstBeats(BurstBeats), .FifoBeats(FifoBeats)
   ) u_fetch (
-    .clk_i, .rst_ni, .start_i, .base_i(prog_base_i), .beats_i(prog_beats_i),
-    .arvalid_o, .arready_i, .araddr_o, .arlen_o, .rvalid_i, .rready_o, .rdata_i,
-    .beat_valid_o(beat_valid), .beat_o(beat), .beat_pop_i(beat_pop)
+    .clk_i, .rst_ni, .start_i, .stop_i(1'b0), .first_base_i(32'd0), .first_beats_i(32'd0),
+    .base_i(prog_base_i), .beats_i(prog_beats_i), .arvalid_o, .arready_i, .araddr_o, .arlen_o,
+    .rvalid_i, .rready_o, .rdata_i, .rresp_i(2'b00), .rlast_i(1'b0), .beat_valid_o(beat_valid),
+    .beat_o(beat), .beat_pop_i(beat_pop), .exhausted_o(exhausted),
+    .bus_error_o(bus_error), .silent_o(silent)
   );
 
   line_split #(
@@ -194,6 +197,6 @@ module blockvit_core
 
   logic unused;
   assign unused = &{a_addr[31:AddrWidth], b_addr[31:AddrWidth], write_addr[31:AddrWidth],
-                    acc_addr[15:$clog2(AccDepth)]};
+                    acc_addr[15:$clog2(AccDepth)], exhausted, bus_error, silent};
 
 endmodule

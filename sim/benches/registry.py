@@ -65,8 +65,8 @@ UNITS = (
     UnitBench(
         "fetch",
         "Programs stream in from a memory that stalls, to a consumer that does; checks every beat.",
-        "weight_fetch",
-        ("weight_fetch",),
+        "stream_fetch",
+        ("stream_fetch",),
         lambda config: {
             "BeatBytes": config.mem_bytes,
             "BurstBeats": config.burst_beats,

@@ -1,1 +1,1 @@
-"""Bench of `weight_fetch`."""
+"""Bench of `stream_fetch`."""
