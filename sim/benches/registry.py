@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hw.config import ArrayConfig
+from sim.benches.fetch import TIMEOUT as FETCH_TIMEOUT
 from sim.benches.memory import WORDS as MEMORY_WORDS
 from sim.machine.build import Bench
 
@@ -64,13 +65,14 @@ UNITS = (
     ),
     UnitBench(
         "fetch",
-        "Programs stream in from a memory that stalls, to a consumer that does; checks every beat.",
+        "Two pieces of memory stream in; every beat, stalls, error responses, a silent memory.",
         "stream_fetch",
         ("stream_fetch",),
         lambda config: {
             "BeatBytes": config.mem_bytes,
             "BurstBeats": config.burst_beats,
             "FifoBeats": config.fifo_beats,
+            "Timeout": FETCH_TIMEOUT,
         },
     ),
     UnitBench(
