@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hw.config import ArrayConfig
+from sim.benches.axi import MEMORY_BYTES as AXI_MEMORY_BYTES
 from sim.benches.fetch import TIMEOUT as FETCH_TIMEOUT
 from sim.benches.memory import WORDS as MEMORY_WORDS
+from sim.benches.store import TIMEOUT as STORE_TIMEOUT
 from sim.machine.build import Bench
 
 HERE = Path(__file__).parent
+MACHINE = HERE.parent / "machine"
 
 DEFAULT_GEOMETRY = ArrayConfig(
     rows=16, cols=8, acc_depth=64, act_words=16384, mem_bytes=4, burst_beats=8, fifo_beats=32
@@ -28,6 +31,8 @@ class UnitBench:
     top: str
     modules: tuple[str, ...]
     parameters: Callable[[ArrayConfig], dict[str, int]]
+    simulated: tuple[Path, ...] = ()
+    """Sources that are no RTL."""
 
     @property
     def test_module(self) -> str:
@@ -37,7 +42,8 @@ class UnitBench:
     def build(self, config: ArrayConfig) -> Bench:
         """What to build for a geometry."""
         wrapper = HERE / self.name / f"{self.top}.sv"
-        sources = (HERE / "common" / "ports.vlt", *((wrapper,) if wrapper.exists() else ()))
+        wrappers = (wrapper,) if wrapper.exists() else ()
+        sources = (HERE / "common" / "ports.vlt", *self.simulated, *wrappers)
         return Bench(self.top, sources, self.parameters(config), self.modules)
 
 
@@ -74,6 +80,31 @@ UNITS = (
             "FifoBeats": config.fifo_beats,
             "Timeout": FETCH_TIMEOUT,
         },
+    ),
+    UnitBench(
+        "store",
+        "Words to memory as bursts; every byte, stalls, error responses, a silent memory.",
+        "axi_store",
+        ("axi_store",),
+        lambda config: {
+            "BeatBytes": config.mem_bytes,
+            "WordBytes": config.word_bytes,
+            "Timeout": STORE_TIMEOUT,
+        },
+    ),
+    UnitBench(
+        "axi",
+        "Both AXI4 masters on cocotbext-axi's memory and on the simulated DRAM: the same cycles.",
+        "axi_bench",
+        ("stream_fetch", "axi_store"),
+        lambda config: {
+            "BeatBytes": config.mem_bytes,
+            "BurstBeats": config.burst_beats,
+            "FifoBeats": config.fifo_beats,
+            "WordBytes": config.word_bytes,
+            "Bytes": AXI_MEMORY_BYTES,
+        },
+        (MACHINE / "dram.sv", HERE / "common" / "either_memory.sv"),
     ),
     UnitBench(
         "output",

@@ -1,0 +1,103 @@
+"""Two memories behind one bench: cocotbext-axi's `AxiRam` and the simulated DRAM.
+
+Whatever the bench wraps, its top level has `clk_i`, `rst_ni`, `outside_i`, `latency_i`, an instance
+`u_memory` of `either_memory` with its `axi_*` ports, and the handshakes `read_asked_o`,
+`read_beat_o`, `write_last_o` and `write_done_o`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import cocotb
+import numpy as np
+from cocotbext.axi import AxiBus, AxiRam
+from numpy.typing import NDArray
+
+from sim.benches.common.cycles import Cycles
+from sim.benches.common.lanes import pack
+
+Bytes = NDArray[np.uint8]
+Transfers = Callable[[], Awaitable[None]]
+"""Drives the bench until all that was to be read and written is."""
+
+
+@dataclass
+class Handshakes:
+    """Cycles of the handshakes, counted from the first."""
+
+    read_asked: list[int] = field(default_factory=list)
+    read_beat: list[int] = field(default_factory=list)
+    write_last: list[int] = field(default_factory=list)
+    write_done: list[int] = field(default_factory=list)
+
+    @property
+    def read_latency(self) -> int:
+        """From the first address to its first beat."""
+        return self.read_beat[0] - self.read_asked[0]
+
+    @property
+    def write_latency(self) -> int:
+        """From the last beat of the first burst to its response."""
+        return self.write_done[0] - self.write_last[0]
+
+
+async def _record(dut: Any, cycles: Cycles, handshakes: Handshakes, origin: int) -> None:
+    while True:
+        await cycles.settle()
+        for name, events in vars(handshakes).items():
+            if int(getattr(dut, f"{name}_o").value):
+                events.append(cycles.count - origin)
+        await cycles.start()
+
+
+async def _run(dut: Any, cycles: Cycles, transfers: Transfers) -> Handshakes:
+    handshakes = Handshakes()
+    recorder = cocotb.start_soon(_record(dut, cycles, handshakes, cycles.count))
+    await transfers()
+    recorder.cancel()
+    return handshakes
+
+
+async def run_on_axi_ram(
+    dut: Any, cycles: Cycles, data: Bytes, transfers: Transfers
+) -> tuple[Handshakes, Bytes]:
+    """Run transfers on cocotbext-axi's memory, which asserts AXI's rules on lengths and 4 KiB.
+
+    Args:
+        data: (bytes) what memory holds at first.
+
+    Returns:
+        Handshakes, and what memory holds in the end.
+    """
+    dut.outside_i.value = 1
+    ram = AxiRam(
+        AxiBus.from_prefix(dut, "axi"),
+        dut.clk_i,
+        dut.rst_ni,
+        reset_active_level=False,
+        size=len(data),
+    )
+    await cycles.reset()
+    ram.write(0, data.tobytes())
+    handshakes = await _run(dut, cycles, transfers)
+    return handshakes, np.frombuffer(ram.read(0, len(data)), np.uint8)
+
+
+async def run_on_dram(
+    dut: Any, cycles: Cycles, data: Bytes, transfers: Transfers, latency: int
+) -> tuple[Handshakes, Bytes]:
+    """The same on `dram.sv`, nothing stalling; the clock runs already."""
+    dut.outside_i.value = 0
+    dut.latency_i.value = latency
+    await cycles.start()
+    memory = dut.u_memory.u_dram.mem
+    beat_bytes = len(data) // len(memory)
+    for number, beat in enumerate(data.reshape(-1, beat_bytes)):
+        memory[number].value = pack(beat, 8)
+    await cycles.start()
+    handshakes = await _run(dut, cycles, transfers)
+    words = [int(memory[n].value).to_bytes(beat_bytes, "little") for n in range(len(memory))]
+    return handshakes, np.frombuffer(b"".join(words), np.uint8)
