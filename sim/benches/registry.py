@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hw.config import ArrayConfig
 from sim.benches.axi import MEMORY_BYTES as AXI_MEMORY_BYTES
+from sim.benches.axi import TIMEOUT as AXI_TIMEOUT
 from sim.benches.fetch import TIMEOUT as FETCH_TIMEOUT
 from sim.benches.memory import WORDS as MEMORY_WORDS
 from sim.benches.store import TIMEOUT as STORE_TIMEOUT
@@ -103,6 +104,7 @@ UNITS = (
             "FifoBeats": config.fifo_beats,
             "WordBytes": config.word_bytes,
             "Bytes": AXI_MEMORY_BYTES,
+            "Timeout": AXI_TIMEOUT,
         },
         (MACHINE / "dram.sv", HERE / "common" / "either_memory.sv"),
     ),

@@ -6,12 +6,18 @@ module axi_bench #(
   parameter int unsigned BurstBeats = 16,
   parameter int unsigned FifoBeats  = 256,
   parameter int unsigned WordBytes  = 16,
-  parameter int unsigned Bytes      = 65536
+  parameter int unsigned Bytes      = 65536,
+  parameter int unsigned Timeout    = 65536
 ) (
   input  logic                   clk_i,
   input  logic                   rst_ni,
   input  logic                   outside_i,
   input  logic [31:0]            latency_i,
+  input  logic [31:0]            interval_i,
+  input  logic [31:0]            stall_percent_i,
+  input  logic [31:0]            fail_read_addr_i,
+  input  logic                   fail_write_i,
+  input  logic                   silent_i,
   input  logic                   start_i,
   input  logic [31:0]            first_base_i,
   input  logic [31:0]            first_beats_i,
@@ -71,7 +77,8 @@ module axi_bench #(
   logic [BeatBytes-1:0]   wstrb;
 
   stream_fetch #(
-    .BeatBytes(BeatBytes), .BurstBeats(BurstBeats), .FifoBeats(FifoBeats)
+    .BeatBytes(BeatBytes), .BurstBeats(BurstBeats), .FifoBeats(FifoBeats),
+    .Timeout(Timeout)
   ) u_fetch (
     .clk_i, .rst_ni, .start_i, .stop_i(1'b0), .first_base_i, .first_beats_i, .base_i, .beats_i,
     .arvalid_o(arvalid), .arready_i(arready), .araddr_o(araddr), .arlen_o(arlen),
@@ -81,7 +88,7 @@ module axi_bench #(
   );
 
   axi_store #(
-    .BeatBytes(BeatBytes), .WordBytes(WordBytes)
+    .BeatBytes(BeatBytes), .WordBytes(WordBytes), .Timeout(Timeout)
   ) u_store (
     .clk_i, .rst_ni, .start_i, .stop_i(1'b0), .word_valid_i, .word_ready_o, .word_i, .addr_i,
     .awvalid_o(awvalid), .awready_i(awready), .awaddr_o(awaddr), .awlen_o(awlen),
@@ -93,8 +100,8 @@ module axi_bench #(
   either_memory #(
     .BeatBytes(BeatBytes), .Bytes(Bytes), .MaxRequests(FifoBeats / BurstBeats)
   ) u_memory (
-    .clk_i, .rst_ni, .outside_i, .latency_i, .arvalid_i(arvalid), .arready_o(arready),
-    .araddr_i(araddr), .arlen_i(arlen), .arsize_i(3'($clog2(BeatBytes))), .arburst_i(2'b01),
+    .clk_i, .rst_ni, .outside_i, .latency_i, .interval_i, .stall_percent_i, .fail_read_addr_i,
+    .fail_write_i, .silent_i, .arvalid_i(arvalid), .arready_o(arready), .araddr_i(araddr), .arlen_i(arlen), .arsize_i(3'($clog2(BeatBytes))), .arburst_i(2'b01),
     .rvalid_o(rvalid), .rready_i(rready), .rdata_o(rdata), .rresp_o(rresp), .rlast_o(rlast),
     .awvalid_i(awvalid), .awready_o(awready), .awaddr_i(awaddr), .awlen_i(awlen),
     .awsize_i(3'($clog2(BeatBytes))), .awburst_i(2'b01), .wvalid_i(wvalid), .wready_o(wready),

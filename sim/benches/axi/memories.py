@@ -1,14 +1,14 @@
 """Two memories behind one bench: cocotbext-axi's `AxiRam` and the simulated DRAM.
 
-Whatever the bench wraps, its top level has `clk_i`, `rst_ni`, `outside_i`, `latency_i`, an instance
-`u_memory` of `either_memory` with its `axi_*` ports, and the handshakes `read_asked_o`,
-`read_beat_o`, `write_last_o` and `write_done_o`.
+Whatever the bench wraps, its top level has `clk_i`, `rst_ni`, `outside_i`, the controls of the
+DRAM, an instance `u_memory` of `either_memory` with its `axi_*` ports, and the handshakes
+`read_asked_o`, `read_beat_o`, `write_last_o` and `write_done_o`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import cocotb
@@ -26,7 +26,7 @@ Transfers = Callable[[], Awaitable[None]]
 
 @dataclass
 class Handshakes:
-    """Cycles of the handshakes, counted from the first."""
+    """Cycles of the handshakes, counted from the start of the transfers."""
 
     read_asked: list[int] = field(default_factory=list)
     read_beat: list[int] = field(default_factory=list)
@@ -42,6 +42,22 @@ class Handshakes:
     def write_latency(self) -> int:
         """From the last beat of the first burst to its response."""
         return self.write_done[0] - self.write_last[0]
+
+
+@dataclass(frozen=True)
+class DramSettings:
+    """Inputs of `dram.sv`, named as there."""
+
+    latency: int = 1
+    interval: int = 1
+    stall_percent: int = 0
+    fail_read_addr: int = 0xFFFFFFFF
+    fail_write: int = 0
+    silent: int = 0
+
+    def drive(self, dut: Any) -> None:
+        for name, value in asdict(self).items():
+            getattr(dut, f"{name}_i").value = value
 
 
 async def _record(dut: Any, cycles: Cycles, handshakes: Handshakes, origin: int) -> None:
@@ -64,7 +80,7 @@ async def _run(dut: Any, cycles: Cycles, transfers: Transfers) -> Handshakes:
 async def run_on_axi_ram(
     dut: Any, cycles: Cycles, data: Bytes, transfers: Transfers
 ) -> tuple[Handshakes, Bytes]:
-    """Run transfers on cocotbext-axi's memory, which asserts AXI's rules on lengths and 4 KiB.
+    """Reset, then run transfers on cocotbext-axi's memory, which asserts lengths and 4 KiB rule.
 
     Args:
         data: (bytes) what memory holds at first.
@@ -73,6 +89,7 @@ async def run_on_axi_ram(
         Handshakes, and what memory holds in the end.
     """
     dut.outside_i.value = 1
+    DramSettings().drive(dut)
     ram = AxiRam(
         AxiBus.from_prefix(dut, "axi"),
         dut.clk_i,
@@ -87,12 +104,12 @@ async def run_on_axi_ram(
 
 
 async def run_on_dram(
-    dut: Any, cycles: Cycles, data: Bytes, transfers: Transfers, latency: int
+    dut: Any, cycles: Cycles, data: Bytes, transfers: Transfers, settings: DramSettings
 ) -> tuple[Handshakes, Bytes]:
-    """The same on `dram.sv`, nothing stalling; the clock runs already."""
+    """The same on `dram.sv`."""
     dut.outside_i.value = 0
-    dut.latency_i.value = latency
-    await cycles.start()
+    settings.drive(dut)
+    await cycles.reset()
     memory = dut.u_memory.u_dram.mem
     beat_bytes = len(data) // len(memory)
     for number, beat in enumerate(data.reshape(-1, beat_bytes)):

@@ -9,6 +9,11 @@ module either_memory #(
   input  logic                   rst_ni,
   input  logic                   outside_i,
   input  logic [31:0]            latency_i,
+  input  logic [31:0]            interval_i,
+  input  logic [31:0]            stall_percent_i,
+  input  logic [31:0]            fail_read_addr_i,
+  input  logic                   fail_write_i,
+  input  logic                   silent_i,
   // the master
   input  logic                   arvalid_i,
   output logic                   arready_o,
@@ -74,8 +79,8 @@ module either_memory #(
   dram #(
     .BeatBytes(BeatBytes), .Bytes(Bytes), .MaxRequests(MaxRequests)
   ) u_dram (
-    .clk_i, .rst_ni, .latency_i, .interval_i(32'd1), .stall_percent_i(32'd0), .seed_i(32'd1),
-    .fail_read_addr_i('1), .fail_write_i(1'b0), .silent_i(1'b0),
+    .clk_i, .rst_ni, .latency_i, .interval_i, .stall_percent_i, .seed_i(32'd1),
+    .fail_read_addr_i, .fail_write_i, .silent_i,
     .arvalid_i(arvalid_i && !outside_i), .arready_o(arready), .araddr_i, .arlen_i,
     .rvalid_o(rvalid), .rready_i, .rdata_o(rdata), .rresp_o(rresp), .rlast_o(rlast),
     .awvalid_i(awvalid_i && !outside_i), .awready_o(awready), .awaddr_i, .awlen_i,

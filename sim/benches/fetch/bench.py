@@ -172,7 +172,7 @@ async def stop_ends_requests(dut: Any) -> None:
     waits = int(dut.arvalid_o.value) and not int(dut.arready_i.value)
     asked = bench.memory.requested
     dut.stop_i.value = 1
-    for _ in range(10 * TIMEOUT):
+    for _ in range(4 * bench.config.fifo_beats):
         await bench.consumer.take(0, stream)
     allowed = asked + (bench.config.burst_beats if waits else 0)
     check("asked for at most", True, bench.memory.requested <= allowed, bench.cycles.count)

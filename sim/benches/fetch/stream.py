@@ -174,9 +174,7 @@ class Bench:
         self.cycles = Cycles(dut)
         self.memory = Memory(dut, self.cycles, data, self.config, stress, rng)
         model = Model(data, self.config.mem_bytes)
-        self.consumer = Consumer(
-            dut, self.cycles, model, self.config, stress, settings.generator()
-        )
+        self.consumer = Consumer(dut, self.cycles, model, self.config, stress, settings.generator())
 
     async def begin(self) -> None:
         for port in ("start_i", "stop_i", "arready_i", "rvalid_i", "beat_pop_i"):
