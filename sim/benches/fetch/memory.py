@@ -86,6 +86,11 @@ class Memory:
         self.sent = 0  # beats sent so far
         self.progress = 0  # last cycle in which an address was taken or a beat sent
 
+    @property
+    def address_waits(self) -> bool:
+        """An address was offered in the last cycle, and not taken."""
+        return self._waiting is not None
+
     async def run(self) -> None:
         while True:
             self._drive()

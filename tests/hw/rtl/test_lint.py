@@ -20,17 +20,14 @@ GEOMETRIES = [(16, 16, 16), (4, 4, 16), (8, 16, 4), (16, 4, 8), (32, 32, 64), (6
 STORE_WIDTHS = [(16, 4), (16, 16), (4, 32)]
 
 
-def lint(folder: Path, top: str, parameters: dict[str, int], sources: list[Path]) -> str:
+def lint(top: str, parameters: dict[str, int], sources: list[Path]) -> str:
     """What Verilator says."""
     toolchain = find_toolchain()
-    package = folder / "blockvit_pkg.sv"
-    package.write_text(systemverilog_package())
     result = subprocess.run(
         [
             toolchain.verilator,
-            *("--lint-only", "-Wall", "--top-module", top),
+            *("--lint-only", "-Wall", "--timing", "--top-module", top),
             *(f"-G{name}={value}" for name, value in parameters.items()),
-            package,
             *sources,
         ],
         env={**os.environ, **toolchain.env},
@@ -42,17 +39,17 @@ def lint(folder: Path, top: str, parameters: dict[str, int], sources: list[Path]
 
 @pytest.mark.parametrize(("rows", "cols", "mem_bytes"), GEOMETRIES)
 def test_rtl_is_lint_clean(rows: int, cols: int, mem_bytes: int, tmp_path: Path) -> None:
+    package = tmp_path / "blockvit_pkg.sv"
+    package.write_text(systemverilog_package())
     config = ArrayConfig(rows=rows, cols=cols, mem_bytes=mem_bytes)
-    assert lint(tmp_path, "blockvit_core", core_parameters(config), rtl_sources()) == ""
+    assert lint("blockvit_core", core_parameters(config), [package, *rtl_sources()]) == ""
 
 
 @pytest.mark.parametrize(("beat_bytes", "word_bytes"), STORE_WIDTHS)
-def test_store_is_lint_clean_for_words_of_any_width(
-    beat_bytes: int, word_bytes: int, tmp_path: Path
-) -> None:
+def test_store_is_lint_clean_for_words_of_any_width(beat_bytes: int, word_bytes: int) -> None:
     parameters = {"BeatBytes": beat_bytes, "WordBytes": word_bytes}
-    assert lint(tmp_path, "axi_store", parameters, [RTL / "axi_store.sv"]) == ""
+    assert lint("axi_store", parameters, [RTL / "axi_store.sv"]) == ""
 
 
-def test_simulated_dram_is_lint_clean(tmp_path: Path) -> None:
-    assert lint(tmp_path, "dram", {}, [MACHINE / "dram.sv"]) == ""
+def test_simulated_dram_is_lint_clean() -> None:
+    assert lint("dram", {}, [MACHINE / "dram.sv"]) == ""
