@@ -81,24 +81,24 @@ async def fail_one_beat(dut: Any, faults: Faults, beat: int) -> None:
     await bench.consumer.run(1, bench.streams[3], bench.memory)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=100, timeout_unit="us")
 async def error_response_is_a_bus_error(dut: Any) -> None:
     await fail_one_beat(dut, Faults(failing_beat=13), 13)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=100, timeout_unit="us")
 async def early_end_of_burst_is_a_bus_error(dut: Any) -> None:
     burst = Bench(dut, Stress()).config.burst_beats
     await fail_one_beat(dut, Faults(misframed_beat=burst), burst)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=100, timeout_unit="us")
 async def missing_end_of_burst_is_a_bus_error(dut: Any) -> None:
     burst = Bench(dut, Stress()).config.burst_beats
     await fail_one_beat(dut, Faults(misframed_beat=2 * burst - 1), 2 * burst - 1)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=100, timeout_unit="us")
 async def missing_end_of_short_burst_is_a_bus_error(dut: Any) -> None:
     bench = Bench(dut, Stress())
     await bench.begin()
@@ -109,7 +109,7 @@ async def missing_end_of_short_burst_is_a_bus_error(dut: Any) -> None:
     check("beats sent", stream.beats, bench.memory.sent, bench.cycles.count)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=100, timeout_unit="us")
 async def unasked_beat_is_a_bus_error(dut: Any) -> None:
     """It does not enter the FIFO either."""
     bench = Bench(dut, Stress())
@@ -138,17 +138,17 @@ async def fall_silent(dut: Any, faults: Faults) -> None:
     check("cycle of the error", quiet + TIMEOUT, cycle, cycle)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=100, timeout_unit="us")
 async def missing_beats_are_noticed(dut: Any) -> None:
     await fall_silent(dut, Faults(last_beat=21))
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=100, timeout_unit="us")
 async def untaken_address_is_noticed(dut: Any) -> None:
     await fall_silent(dut, Faults(deaf=True))
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=100, timeout_unit="us")
 async def resting_consumer_is_no_silence(dut: Any) -> None:
     """A full FIFO asks for nothing, so nobody owes anything."""
     bench = Bench(dut, Stress())
@@ -160,7 +160,7 @@ async def resting_consumer_is_no_silence(dut: Any) -> None:
     check("(bus_error, silent)", NO_ERRORS, errors(dut), bench.cycles.count)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=100, timeout_unit="us")
 async def stop_ends_requests(dut: Any) -> None:
     """Only the address that waits still goes out; beats that were asked for arrive."""
     bench = Bench(dut, Stress(memory_stalls=0.5))
@@ -178,7 +178,7 @@ async def stop_ends_requests(dut: Any) -> None:
     check("beats taken", bench.memory.requested, len(bench.consumer.taken), bench.cycles.count)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=100, timeout_unit="us")
 async def restart_drops_beats_of_the_former_stream(dut: Any) -> None:
     """A stream that is stopped in its middle owes beats; the next stream gets its own."""
     bench = Bench(dut, Stress(latency=9))

@@ -47,7 +47,7 @@ async def slow_producer(dut: Any) -> None:
     await producer.store(WORDS // 3)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=100, timeout_unit="us")
 async def late_responses_fill_the_counter(dut: Any) -> None:
     """With responses late enough no more words are taken; none is lost."""
     latency = 300 * Producer(dut, Stress()).beats
@@ -59,7 +59,7 @@ async def late_responses_fill_the_counter(dut: Any) -> None:
     await producer.finish()
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=100, timeout_unit="us")
 async def error_response_is_a_bus_error(dut: Any) -> None:
     """It rises in the cycle after the response, stays, and falls with the next start."""
     producer = Producer(dut, Stress())
@@ -77,7 +77,7 @@ async def error_response_is_a_bus_error(dut: Any) -> None:
     check("(bus_error, silent)[anew]", NO_ERRORS, producer.errors(), producer.cycles.count)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=100, timeout_unit="us")
 async def unasked_response_is_a_bus_error(dut: Any) -> None:
     producer = Producer(dut, Stress())
     for port in ("start_i", "stop_i", "word_valid_i", "awready_i", "wready_i", "bresp_i"):
@@ -106,22 +106,22 @@ async def fall_silent(dut: Any, faults: Faults, words: int) -> None:
     check("cycle of the error", quiet + TIMEOUT, cycle, cycle)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=100, timeout_unit="us")
 async def missing_response_is_noticed(dut: Any) -> None:
     await fall_silent(dut, Faults(last_word=4), words=9)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=100, timeout_unit="us")
 async def untaken_address_is_noticed(dut: Any) -> None:
     await fall_silent(dut, Faults(deaf_addresses=True), words=1)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=100, timeout_unit="us")
 async def untaken_data_is_noticed(dut: Any) -> None:
     await fall_silent(dut, Faults(deaf_data=True), words=1)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=100, timeout_unit="us")
 async def idle_unit_is_no_silence(dut: Any) -> None:
     producer = Producer(dut, Stress())
     await producer.begin()
@@ -131,7 +131,7 @@ async def idle_unit_is_no_silence(dut: Any) -> None:
     check("(bus_error, silent)", NO_ERRORS, producer.errors(), producer.cycles.count)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=100, timeout_unit="us")
 async def stop_takes_no_more_words(dut: Any) -> None:
     """The word in hand is stored and answered."""
     producer = Producer(dut, Stress(memory_stalls=0.5))
