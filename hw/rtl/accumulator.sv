@@ -45,7 +45,7 @@ module accumulator
 
   for (genvar b = 0; b < 2; b++) begin : g_bank
     localparam logic Bank = 1'(b);
-    logic [Cols*32-1:0] mem[Depth];
+    (* ram_style = "block" *) logic [Cols*32-1:0] mem[Depth];
     logic [Cols*32-1:0] data_q;
     logic               adding;
     assign adding = tag_i.valid && tag_i.bank == Bank;
