@@ -9,13 +9,14 @@ from pathlib import Path
 from hw.config import ArrayConfig
 from sim.benches.axi import MEMORY_BYTES as AXI_MEMORY_BYTES
 from sim.benches.axi import TIMEOUT as AXI_TIMEOUT
+from sim.benches.core import MEMORY_BYTES as CORE_MEMORY_BYTES
 from sim.benches.fetch import TIMEOUT as FETCH_TIMEOUT
 from sim.benches.memory import WORDS as MEMORY_WORDS
 from sim.benches.store import TIMEOUT as STORE_TIMEOUT
-from sim.machine.build import Bench
+from sim.machine.build import Bench, core_parameters
 
 HERE = Path(__file__).parent
-MACHINE = HERE.parent / "machine"
+MEMORIES = (HERE.parent / "machine" / "dram.sv", HERE / "common" / "either_memory.sv")
 
 DEFAULT_GEOMETRY = ArrayConfig(
     rows=16, cols=8, acc_depth=64, act_words=16384, mem_bytes=4, burst_beats=8, fifo_beats=32
@@ -25,12 +26,12 @@ DEFAULT_GEOMETRY = ArrayConfig(
 
 @dataclass(frozen=True)
 class UnitBench:
-    """A bench: the RTL modules it needs, and their parameters for a geometry."""
+    """A bench: the RTL modules it needs (None: all), and their parameters for a geometry."""
 
     name: str
     sentence: str
     top: str
-    modules: tuple[str, ...]
+    modules: tuple[str, ...] | None
     parameters: Callable[[ArrayConfig], dict[str, int]]
     simulated: tuple[Path, ...] = ()
     """Sources that are no RTL."""
@@ -106,7 +107,15 @@ UNITS = (
             "Bytes": AXI_MEMORY_BYTES,
             "Timeout": AXI_TIMEOUT,
         },
-        (MACHINE / "dram.sv", HERE / "common" / "either_memory.sv"),
+        MEMORIES,
+    ),
+    UnitBench(
+        "core",
+        "A network on the core: cocotbext-axi's memory and the simulated DRAM give the same cycles.",
+        "core_bench",
+        None,
+        lambda config: {**core_parameters(config), "Bytes": CORE_MEMORY_BYTES},
+        MEMORIES,
     ),
     UnitBench(
         "output",

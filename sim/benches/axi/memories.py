@@ -106,15 +106,17 @@ async def run_on_axi_ram(
 async def run_on_dram(
     dut: Any, cycles: Cycles, data: Bytes, transfers: Transfers, settings: DramSettings
 ) -> tuple[Handshakes, Bytes]:
-    """The same on `dram.sv`."""
+    """The same on `dram.sv`, whose first bytes are `data`."""
     dut.outside_i.value = 0
     settings.drive(dut)
     await cycles.reset()
     memory = dut.u_memory.u_dram.mem
-    beat_bytes = len(data) // len(memory)
+    beat_bytes = len(memory[0]) // 8
+    beats = len(data) // beat_bytes
     for number, beat in enumerate(data.reshape(-1, beat_bytes)):
         memory[number].value = pack(beat, 8)
     await cycles.start()
     handshakes = await _run(dut, cycles, transfers)
-    words = [int(memory[n].value).to_bytes(beat_bytes, "little") for n in range(len(memory))]
-    return handshakes, np.frombuffer(b"".join(words), np.uint8)
+    words = [int(memory[number].value) for number in range(beats)]
+    stored = b"".join(word.to_bytes(beat_bytes, "little") for word in words)
+    return handshakes, np.frombuffer(stored, np.uint8)

@@ -125,7 +125,7 @@ async def unasked_beat_is_a_bus_error(dut: Any) -> None:
     check("beat_valid", 0, int(dut.beat_valid_o.value), bench.cycles.count)
 
 
-async def fall_silent(dut: Any, faults: Faults) -> None:
+async def fall_silent(dut: Any, faults: Faults) -> Bench:
     """The error rises when the given number of cycles has passed since the last progress."""
     bench = Bench(dut, Stress())
     bench.memory.faults = faults
@@ -136,11 +136,16 @@ async def fall_silent(dut: Any, faults: Faults) -> None:
     cycle = await take_until(bench, stream, SILENT)
     quiet = max(bench.memory.progress, started) + 1  # first cycle in which nothing came
     check("cycle of the error", quiet + TIMEOUT, cycle, cycle)
+    return bench
 
 
 @cocotb.test(timeout_time=100, timeout_unit="us")
 async def missing_beats_are_noticed(dut: Any) -> None:
-    await fall_silent(dut, Faults(last_beat=21))
+    """The next start forgets it."""
+    bench = await fall_silent(dut, Faults(last_beat=21))
+    check("an address waits", False, bench.memory.address_waits, bench.cycles.count)
+    bench.memory.faults = Faults()
+    await bench.consumer.run(1, bench.streams[3], bench.memory)
 
 
 @cocotb.test(timeout_time=100, timeout_unit="us")

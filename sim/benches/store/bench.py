@@ -104,6 +104,7 @@ async def fall_silent(dut: Any, faults: Faults, words: int) -> None:
     check("(bus_error, silent)", SILENT, producer.errors(), cycle)
     quiet = max(producer.memory.progress, producer.taken[-1]) + 1  # first cycle without progress
     check("cycle of the error", quiet + TIMEOUT, cycle, cycle)
+    await producer.clear()
 
 
 @cocotb.test(timeout_time=100, timeout_unit="us")
