@@ -111,7 +111,7 @@ UNITS = (
     ),
     UnitBench(
         "core",
-        "A network on the core: cocotbext-axi's memory and the simulated DRAM give the same cycles.",
+        "A network on the core: cocotbext-axi's memory and the simulated DRAM give equal cycles.",
         "core_bench",
         None,
         lambda config: {**core_parameters(config), "Bytes": CORE_MEMORY_BYTES},

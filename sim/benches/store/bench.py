@@ -15,7 +15,7 @@ WORDS = 300
 BUS_ERROR, SILENT = (1, 0), (0, 1)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=200, timeout_unit="us")
 async def words_follow_without_a_bubble(dut: Any) -> None:
     """A word taken in cycle t has its last beat in t + N, where the next is taken."""
     producer = Producer(dut, Stress(latency=5))
@@ -30,7 +30,7 @@ async def words_follow_without_a_bubble(dut: Any) -> None:
     check("(bus_error, silent)", NO_ERRORS, producer.errors(), first)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=200, timeout_unit="us")
 async def memory_stalls(dut: Any) -> None:
     """Addresses, beats and responses wait at random, and so does the producer."""
     producer = Producer(dut, Stress(memory_stalls=0.5, latency=7, producer_rests=0.3))
@@ -39,7 +39,7 @@ async def memory_stalls(dut: Any) -> None:
     check("(bus_error, silent)", NO_ERRORS, producer.errors(), producer.cycles.count)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=200, timeout_unit="us")
 async def slow_producer(dut: Any) -> None:
     """The unit is idle in between: every word is answered before the next comes."""
     producer = Producer(dut, Stress(latency=1, producer_rests=0.9))
