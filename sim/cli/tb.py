@@ -71,7 +71,7 @@ def _geometry(
 ) -> ArrayConfig:
     """The file's geometry, else the benches' own, with the fields that the options name changed."""
     named = {"rows": rows, "cols": cols, "acc_depth": acc_depth, "act_words": act_words}
-    base = DEFAULT_GEOMETRY if config is None else options.geometry(config, *[None] * 4)
+    base = DEFAULT_GEOMETRY if config is None else options.geometry(config, *[None] * 6)
     return replace(base, **{field: value for field, value in named.items() if value is not None})
 
 
