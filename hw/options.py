@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,5 +35,5 @@ def geometry(
         UserError: the file cannot be read, or the geometry cannot be built.
     """
     array = array_config(config, rows, cols)
-    named = {"acc_depth": acc_depth, "act_words": act_words}
+    named: dict[str, Any] = {"acc_depth": acc_depth, "act_words": act_words}
     return replace(array, **{name: value for name, value in named.items() if value is not None})

@@ -15,4 +15,5 @@ def core_parameters(config: ArrayConfig) -> dict[str, int]:
         "MemBytes": config.mem_bytes,
         "BurstBeats": config.burst_beats,
         "FifoBeats": config.fifo_beats,
+        "PackDsp": int(config.dsp_pack),
     }

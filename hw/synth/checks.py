@@ -71,7 +71,7 @@ def _memories(part: Part, config: ArrayConfig) -> Iterator[str]:
 
 
 def _array_dsps(part: Part, config: ArrayConfig) -> Iterator[str]:
-    expected = config.pes
+    expected = config.pes // 2 if config.dsp_pack else config.pes
     if part.kind == ARRAY and part.whole.dsp > expected:
         yield (
             f"{part.kind}: {part.whole.dsp} DSPs for {config.rows}x{config.cols} elements, "

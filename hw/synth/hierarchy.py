@@ -109,8 +109,9 @@ def _unified(bodies: dict[str, str]) -> dict[str, str]:
                 other[name] = kept
         if not other:
             return bodies
-        bodies = {
-            name: _CELL.sub(lambda match: match[1] + other.get(match[2], match[2]) + match[3], body)
-            for name, body in bodies.items()
-            if name not in other
-        }
+        bodies = {name: _renamed(body, other) for name, body in bodies.items() if name not in other}
+
+
+def _renamed(body: str, other: dict[str, str]) -> str:
+    """A body whose cells are of the modules that stay."""
+    return _CELL.sub(lambda match: match[1] + other.get(match[2], match[2]) + match[3], body)

@@ -133,7 +133,7 @@ def _read(folder: Path, module: Module, seconds: float) -> Mapped:
     stat = json.loads((folder / "cells").read_text())
     cells = stat["modules"][module.name]["num_cells_by_type"]
     return Mapped(
-        cells={kind: n for kind, n in cells.items() if kind not in module.children},
+        cells={kind: n for kind, n in cells.items() if f"\\{kind}" not in module.children},
         multipliers=len((folder / "multipliers").read_text().split()),
         soft_multipliers=[line.partition("/")[2] for line in (folder / "soft").read_text().split()],
         memories=read_memories(

@@ -14,6 +14,7 @@ module blockvit_sim
   parameter int unsigned MemBytes   = 16,
   parameter int unsigned BurstBeats = 16,
   parameter int unsigned FifoBeats  = 256,
+  parameter bit          PackDsp    = 1'b0,
   parameter int unsigned DramBytes  = 33554432
 ) ();
 
@@ -60,7 +61,7 @@ module blockvit_sim
 
   blockvit_core #(
     .Rows(Rows), .Cols(Cols), .AccDepth(AccDepth), .ActWords(ActWords), .MemBytes(MemBytes),
-    .BurstBeats(BurstBeats), .FifoBeats(FifoBeats)
+    .BurstBeats(BurstBeats), .FifoBeats(FifoBeats), .PackDsp(PackDsp)
   ) u_core (
     .clk_i(clk), .rst_ni(rst_n), .start_i(start), .prog_base_i(32'd0), .prog_beats_i(beats),
     .done_o(done), .host_req_o(host_req), .host_ack_i(host_ack), .arvalid_o(arvalid),
