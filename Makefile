@@ -16,7 +16,7 @@ blockvit: Vision Transformers on a block-sparse systolic array
   make pnr         place and route a small core for ECP5: a real clock frequency, in SYNTH_OUT
   make bench       measure simulation speed and accuracy of the models
   make lint        ruff and mypy                       make setup      .venv with everything
-  make clean       remove the artifacts in OUT and the built simulators
+  make clean       remove the artifacts in OUT, built simulators and build/synth
 
   MODEL      demo, deit_t, deit_s, deit_b or a timm ViT's name           demo
   BUDGET     share of the dense cost that may stay, in (0, 1]            0.5
@@ -126,4 +126,4 @@ clean:
 	  cd "$$ROOT"; \
 	  rmdir -- "$$OUT" 2> /dev/null || true; \
 	fi
-	@rm -rf -- "$${BLOCKVIT_CACHE:-build/machines}"
+	@rm -rf -- "$${BLOCKVIT_CACHE:-build/machines}" "$${BLOCKVIT_CACHE:-build}/synth"

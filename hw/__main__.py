@@ -16,7 +16,7 @@ from hw.ir import load_network
 from hw.program.compiler import compile_network
 from hw.program.disassembler import disassemble, listing
 from hw.program.files import read_description, read_stream, write_program
-from hw.synth.cli import synth
+from hw.synth.cli import pnr, synth
 
 Folder = Annotated[Path, typer.Argument(help="Folder of a network, as `python -m prune` writes.")]
 
@@ -80,6 +80,7 @@ def disasm(folder: Folder) -> None:
 
 
 app.command()(synth)
+app.command()(pnr)
 
 if __name__ == "__main__":
     run_app(app)

@@ -14,6 +14,7 @@ from typing import Any
 
 import hw
 from hw.artifacts import write_json
+from hw.errors import UserError
 from hw.synth.hierarchy import Module, standalone
 from hw.synth.memories import Memory, read_memories
 from hw.synth.yosys import run_yosys, yosys_version
@@ -111,6 +112,7 @@ def _map_batch(
 ) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
+        done: list[Module] = []
         commands = [*_LIBRARIES, "#libraries"]
         for number, module in enumerate(batch):
             place = folder / str(number)
@@ -124,9 +126,13 @@ def _map_batch(
         def marked(name: str, seconds: float) -> None:
             if name.isdecimal():
                 module = batch[int(name)]
+                done.append(module)
                 finished(module, _read(folder / name, module, seconds))
 
-        run_yosys(commands, folder, "synthesis", marked)
+        try:
+            run_yosys(commands, folder, "yosys", marked)
+        except UserError as error:
+            raise UserError(f"{batch[len(done)].kind}: {error}") from error
 
 
 def _read(folder: Path, module: Module, seconds: float) -> Mapped:

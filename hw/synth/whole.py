@@ -66,22 +66,22 @@ def synthesize(
         "problems": problems(parts, config),
         "modules": [_entry(part, outcomes[part.name]) for part in parts],
     }
-    write_json(cache_folder() / f"{_digest(config, wanted)}.json", synthesis)
+    write_json(cache_folder() / f"{_digest(wanted)}.json", synthesis)
     return synthesis
 
 
 def resource_summary(config: ArrayConfig) -> Synthesis | None:
     """The core's synthesis, if it has been made for these sources and this geometry."""
     try:
-        path = cache_folder() / f"{_digest(config, core_design(config))}.json"
+        path = cache_folder() / f"{_digest(core_design(config))}.json"
         known: Synthesis = json.loads(path.read_text(encoding="utf-8"))
         return known
     except (OSError, ValueError):
         return None
 
 
-def _digest(config: ArrayConfig, wanted: Design) -> str:
-    text = json.dumps([SCHEMA_VERSION, flow_digest(), asdict(config), asdict(wanted)])
+def _digest(wanted: Design) -> str:
+    text = json.dumps([SCHEMA_VERSION, flow_digest(), asdict(wanted)])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

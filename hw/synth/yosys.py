@@ -72,6 +72,6 @@ def run_yosys(
 
 def _first_error(lines: Sequence[str], status: int) -> str:
     for line in lines:
-        if "error:" in line.lower() and "0 errors" not in line:
-            return f"yosys stopped: {line.strip()}"
+        if "ERROR:" in line:
+            return line.strip()
     return f"yosys ended with status {status}"
