@@ -32,14 +32,21 @@ class ArrayConfig:
     """Output features of one weight tile (PE columns)."""
     acc_depth: int = 256
     """Tokens that one of the two accumulator banks holds."""
-    act_words: int = 131072
-    """Depth of the activation memory, in words of `word_bytes`."""
+    lanes: int = 0
+    """Lanes of the vector unit; 0: as many as a word has features."""
+    act_words: int = 65536
+    """Depth of each int8 memory (features, normal), in words of `word_bytes` features."""
+    wide_words: int = 32768
+    """Depth of each int16 memory (sums, residual), in words of `word_bytes` features."""
     mem_bytes: int = 16
     """Width of the AXI4 read port, in bytes a beat."""
     burst_beats: int = 16
     """Beats of one read burst."""
     fifo_beats: int = 256
     """Depth of the weight-stream FIFO, in beats."""
+    mem_interval: int = 1
+    """Cycles from one beat of the read port to the next: `mem_bytes / mem_interval` bytes a cycle,
+    in the simulated DRAM."""
     mem_latency: int = 64
     """Cycles from an accepted read address to its first beat, in the simulated DRAM."""
     clock_mhz: float = 300.0
@@ -53,6 +60,7 @@ class ArrayConfig:
             "cols": (4, 128),
             "acc_depth": (4, 4096),
             "act_words": (256, 1 << 22),
+            "wide_words": (256, 1 << 22),
             "mem_bytes": (4, 64),
             "burst_beats": (1, 256),
             "fifo_beats": (16, 4096),
@@ -64,6 +72,12 @@ class ArrayConfig:
                     f"{name}={value}: expected a power of two from {low} to {high}; "
                     f"choose another {name.upper()}"
                 )
+        object.__setattr__(self, "lanes", self.lanes or self.word_bytes)
+        if not _is_power_of_two(self.lanes) or not 4 <= self.lanes <= self.word_bytes:
+            raise UserError(
+                f"lanes={self.lanes}: expected a power of two from 4 to {self.word_bytes}, the "
+                "larger side of the array; choose another LANES"
+            )
         if self.burst_beats * self.mem_bytes > 4096:
             raise UserError(
                 f"burst_beats={self.burst_beats}: a burst of {self.mem_bytes}-byte beats may not "
@@ -78,12 +92,15 @@ class ArrayConfig:
             raise UserError(f"mem_latency={self.mem_latency}: expected 1 to 4096 cycles")
         if not isinstance(self.dsp_pack, bool):
             raise UserError(f"dsp_pack={self.dsp_pack}: expected true or false")
+        if not isinstance(self.mem_interval, int) or not 1 <= self.mem_interval <= 256:
+            raise UserError(f"mem_interval={self.mem_interval}: expected 1 to 256 cycles")
         if self.clock_mhz <= 0:
             raise UserError(f"clock_mhz={self.clock_mhz}: expected a positive frequency")
 
     @property
     def word_bytes(self) -> int:
-        """Bytes of one activation-memory word: one token's features of the larger tile side."""
+        """Features of one memory word, one token's for the larger side of a tile; a byte each in
+        the int8 memories, two in the int16 ones."""
         return max(self.rows, self.cols)
 
     @property
@@ -99,6 +116,20 @@ class ArrayConfig:
     def block_lines(self) -> int:
         """Lines of one weight tile's payload."""
         return self.rows * self.cols // self.line_bytes
+
+    @property
+    def norm_rows(self) -> int:
+        """Word rows that a layer norm may have: 2048 features."""
+        return max(2048 // self.word_bytes, 1)
+
+    @property
+    def burst_bytes(self) -> int:
+        return self.burst_beats * self.mem_bytes
+
+    @property
+    def store_bytes(self) -> int:
+        """Bytes from one stored word to the next in DRAM: whole words, whole beats."""
+        return max(2 * self.word_bytes, self.mem_bytes)
 
     @property
     def pes(self) -> int:

@@ -25,10 +25,14 @@ EXP2_TABLE = np.round(2.0 ** (15 - np.arange(256) / 256.0)).astype(np.int64)
 """2^15 * 2^(-k/256) for k = 0..255."""
 SOFTMAX_SHIFT = 28
 
-NORM_BITS = 46
-"""The variance is scaled to [2^46, 2^48) before its root is taken."""
+ROOT_BITS = 16
+"""The variance is scaled to [2^30, 2^32) before its root is taken, which then has 16 bits."""
 NORM_FRACTION_BITS = 12
 """Normalized values carry 12 fractional bits."""
+CENTRED_BITS = 10
+"""Channels, in bits, up to which centred values keep every bit."""
+EPSILON_BITS = 48
+PROBABILITY_MULT_BITS = 20
 
 
 def saturate(x: ArrayLike, bits: int) -> NDArray[np.int64]:
@@ -131,21 +135,30 @@ def integer_sqrt(x: IntArray) -> NDArray[np.int64]:
     return np.where((root + 1) * (root + 1) <= x, root + 1, root)
 
 
+def _bit_length(x: IntArray) -> NDArray[np.int64]:
+    """Bits of each positive number below 2^62."""
+    _, exponent = np.frexp(x.astype(np.float64))
+    length = exponent.astype(np.int64)
+    # Numbers above 2^53 may round up to the next power of two.
+    return length - ((np.int64(1) << (length - 1)) > x)
+
+
 def layernorm(
     x: IntArray, gain: IntArray, offset: IntArray, shift: int, epsilon: int, bits: int = 8
 ) -> NDArray[np.int64]:
     """Layer normalization over the last axis, from int16 to int8 (int16 for a norm before blocks).
 
     With C channels, `d = C x - sum(x)` and `v = C sum(x^2) - sum(x)^2 + epsilon`, the normalized
-    value is `d / sqrt(v)`. `v` is scaled by an even power of two to [2^46, 2^48), so that its root
-    has 24 bits and one division a token gives the reciprocal.
+    value is `d / sqrt(v)`. `v` is scaled by an even power of two to [2^30, 2^32), so that its root
+    has 16 bits and one division a token gives the reciprocal. Where C needs more than 10 bits, `d`
+    of a token with v >= 2^32 loses the excess, so that it stays within 27.
 
     Args:
-        x: int16 (..., channels)
+        x: int16 (..., channels), at most 4096
         gain: int16 (channels), `gamma / scale * 2^(shift - 12)`
         offset: int32 (channels), `beta / scale * 2^shift`
         shift: rounding shift of the result
-        epsilon: the epsilon of the float layer times C^2 / scale_in^2, at least 1
+        epsilon: the epsilon of the float layer times C^2 / scale_in^2, 1 to 2^48 - 1
         bits: 8 or 16
     """
     x = x.astype(np.int64)
@@ -153,16 +166,13 @@ def layernorm(
     total = x.sum(axis=-1, keepdims=True)
     centred = channels * x - total
     variance = channels * (x * x).sum(axis=-1, keepdims=True) - total * total + epsilon
-    _, exponent = np.frexp(variance.astype(np.float64))
-    # frexp may round up to the next power of two above 2^53; int64 variances stay below it.
-    half_shift = (NORM_BITS + 2 - exponent.astype(np.int64)) // 2  # 2^46 <= v 4^half_shift < 2^48
-    scaled = np.where(
-        half_shift >= 0,
-        variance << np.maximum(2 * half_shift, 0),
-        variance >> np.maximum(-2 * half_shift, 0),
-    )
-    reciprocal = (np.int64(1) << NORM_BITS) // integer_sqrt(scaled)
-    normalized = round_shift(centred * reciprocal, NORM_BITS - NORM_FRACTION_BITS - half_shift)
+    half_shift = (2 * ROOT_BITS - _bit_length(variance)) // 2  # 2^30 <= v 4^half_shift < 2^32
+    scaled = variance << np.maximum(2 * half_shift, 0)
+    scaled >>= np.maximum(-2 * half_shift, 0)
+    lost = np.where(half_shift < 0, max((channels - 1).bit_length() - CENTRED_BITS, 0), 0)
+    reciprocal = (np.int64(1) << 2 * ROOT_BITS - 1) // integer_sqrt(scaled)
+    fraction = 2 * ROOT_BITS - 1 - NORM_FRACTION_BITS
+    normalized = round_shift((centred >> lost) * reciprocal, fraction - half_shift - lost)
     return saturate(round_shift(normalized * gain + offset, shift), bits)
 
 

@@ -183,7 +183,7 @@ class MeanTokens(Op):
 
 
 ARRAY_OPS = (Linear, Scores, Attend)
-"""Operations that run on the systolic array; the others run on the host for now."""
+"""Operations that run on the systolic array; the others run on the vector unit."""
 
 OP_KINDS: dict[str, type[Op]] = {
     op.kind: op

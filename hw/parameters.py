@@ -10,8 +10,11 @@ def core_parameters(config: ArrayConfig) -> dict[str, int]:
     return {
         "Rows": config.rows,
         "Cols": config.cols,
+        "Lanes": config.lanes,
         "AccDepth": config.acc_depth,
         "ActWords": config.act_words,
+        "WideWords": config.wide_words,
+        "NormRows": config.norm_rows,
         "MemBytes": config.mem_bytes,
         "BurstBeats": config.burst_beats,
         "FifoBeats": config.fifo_beats,

@@ -1,35 +1,61 @@
-"""Where tensors lie in activation memory.
+"""Where tensors lie in the machine's memories.
 
-A word holds `word_bytes` features of one token. The features of a tensor come in groups, each
-padded to whole words; a word row is the words of all tokens for the same features. An int16 tensor
-has two word rows for each: low bytes, then high bytes.
+There are four memories, so that array and vector unit never wait for a port of the other: int8
+tensors of the array (`FEATURES`), int8 tensors of the vector unit (`NORMAL`), int16 tensors of the
+array (`SUMS`), int16 tensors of the vector unit (`RESIDUAL`). A word holds `word_bytes` features of
+one token. The features of a tensor come in groups, each padded to whole words; a word row is the
+words of all tokens for the same features. Of attention's scores and probabilities only the heads
+at work lie in memory: head h in place h modulo `held`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hw.config import ArrayConfig
 from hw.errors import UserError
-from hw.ir import ARRAY_OPS, Network, TensorSpec
+from hw.ir import ARRAY_OPS, Embed, Network, Op, Scores, Softmax, TensorSpec
+
+HEADS_HELD = 2
+"""Heads of the scores and of the probabilities that lie in memory at a time."""
+
+
+class Memory(Enum):
+    """The memories of the machine."""
+
+    FEATURES = "features"
+    NORMAL = "normal"
+    SUMS = "sums"
+    RESIDUAL = "residual"
+
+    @property
+    def wide(self) -> bool:
+        """Whether it holds int16."""
+        return self in (Memory.SUMS, Memory.RESIDUAL)
+
+    def words(self, config: ArrayConfig) -> int:
+        """Its depth."""
+        return config.wide_words if self.wide else config.act_words
 
 
 @dataclass(frozen=True)
 class Placement:
-    """A tensor in activation memory, in words."""
+    """A tensor in a memory, in words."""
 
+    memory: Memory
     base: int
     tokens: int
     features: int
     groups: int
     group_words: int
-    """Word rows of one group, counting an int16 pair once."""
-    planes: int
-    """1 for int8, 2 for int16."""
+    """Word rows of one group."""
+    held: int
+    """Groups that lie in memory at a time."""
 
     @property
     def stride(self) -> int:
@@ -38,15 +64,20 @@ class Placement:
 
     @property
     def word_rows(self) -> int:
+        """Of all groups."""
         return self.groups * self.group_words
 
     @property
     def words(self) -> int:
-        return self.word_rows * self.planes * self.tokens
+        return self.held * self.group_words * self.tokens
+
+    @property
+    def group_features(self) -> int:
+        return self.features // self.groups
 
     def group_address(self, group: int) -> int:
         """Word of the first token and feature of a group."""
-        return self.base + group * self.group_words * self.planes * self.stride
+        return self.base + group % self.held * self.group_words * self.stride
 
     def written_features(self, word_bytes: int) -> int:
         """Padded features of a group that the array writes.
@@ -54,45 +85,46 @@ class Placement:
         Behind the last feature of a single group, and behind the last key of a head's scores (the
         one int16 tensor with groups), nobody reads. Elsewhere the padding is computed along.
         """
-        if self.groups == 1 or self.planes == 2:
-            return self.features // self.groups
+        if self.groups == 1 or self.memory.wide:
+            return self.group_features
         return self.group_words * word_bytes
 
     def positions(self, word_bytes: int) -> NDArray[np.int64]:
         """Position of each feature among the padded features: (features,)."""
-        size = self.features // self.groups
         feature = np.arange(self.features)
-        return feature // size * (self.group_words * word_bytes) + feature % size
+        padded = self.group_words * word_bytes
+        return feature // self.group_features * padded + feature % self.group_features
 
-    def to_words(
+    def to_rows(
         self, values: NDArray[np.integer], word_bytes: int, padding: int = 0
-    ) -> NDArray[np.int8]:
-        """The memory image of a tensor: (words, word_bytes), from (tokens, features)."""
-        padded = np.full((self.tokens, self.word_rows * word_bytes), padding, np.int16)
+    ) -> NDArray[np.integer]:
+        """A tensor's words: (word rows, tokens, word_bytes), from (tokens, features)."""
+        padded = np.full((self.tokens, self.word_rows * word_bytes), padding, values.dtype)
         padded[:, self.positions(word_bytes)] = values
-        planes = [padded.astype(np.int8)]
-        if self.planes == 2:
-            planes = [(padded & 0xFF).astype(np.uint8).view(np.int8), (padded >> 8).astype(np.int8)]
-        rows = np.stack([p.reshape(self.tokens, self.word_rows, word_bytes) for p in planes])
-        return rows.transpose(2, 0, 1, 3).reshape(self.words, word_bytes)
+        rows = padded.reshape(self.tokens, self.word_rows, word_bytes)
+        return rows.transpose(1, 0, 2)
 
-    def locate(self, address: int, lane: int, word_bytes: int) -> tuple[int, int] | None:
-        """(token, feature) behind a lane of a word, or None for padding."""
-        row, token = divmod(address - self.base, self.stride)
-        position = row // self.planes * word_bytes + lane
-        group, offset = divmod(position, self.group_words * word_bytes)
-        size = self.features // self.groups
-        return (token, group * size + offset) if offset < size else None
+    def feature(self, row: int, lane: int, word_bytes: int) -> int | None:
+        """The feature in a lane of a word row (of all groups), or None for padding."""
+        group, offset = divmod(row * word_bytes + lane, self.group_words * word_bytes)
+        return group * self.group_features + offset if offset < self.group_features else None
 
 
-def _placement(spec: TensorSpec, base: int, word_bytes: int) -> Placement:
+def _memory_of(op: Op, spec: TensorSpec) -> Memory:
+    if isinstance(op, ARRAY_OPS):
+        return Memory.SUMS if spec.bits == 16 else Memory.FEATURES
+    return Memory.RESIDUAL if spec.bits == 16 else Memory.NORMAL
+
+
+def _placement(spec: TensorSpec, memory: Memory, held: int, word_bytes: int) -> Placement:
     return Placement(
-        base=base,
+        memory=memory,
+        base=0,
         tokens=spec.tokens,
         features=spec.features,
         groups=spec.groups,
         group_words=-(-spec.group_features // word_bytes),
-        planes=spec.bits // 8,
+        held=min(held, spec.groups),
     )
 
 
@@ -105,46 +137,51 @@ def _first_fit(size: int, taken: list[tuple[int, int]]) -> int:
     return base
 
 
-def place_tensors(network: Network, config: ArrayConfig) -> dict[str, Placement]:
-    """Give every tensor that the array reads or writes its place.
+def place_tensors(
+    network: Network, config: ArrayConfig, together: Sequence[int]
+) -> dict[str, Placement]:
+    """Give every tensor its place.
 
-    A tensor keeps its place from the operation that writes it to the end of the run of array or
-    host operations that reads it last, so that the host finds every result since its last turn.
+    A tensor keeps its place while operations that write or read it are under way. The tensor of an
+    embedding holds the positions from the start of the program on.
+
+    Args:
+        together: for every operation, the number of the group of operations that run together.
 
     Raises:
-        UserError: when the activation memory is too small.
+        UserError: when a memory is too small.
     """
-    on_array = [isinstance(op, ARRAY_OPS) for op in network.ops]
-    runs = np.cumsum([0] + [int(a != b) for a, b in pairwise(on_array)])
-    used_by_array = {
-        name
-        for op, array in zip(network.ops, on_array, strict=True)
-        if array
-        for name in (*op.inputs, op.output)
-    }
-    last_run = {Network.INPUT: 0}
-    for op, run in zip(network.ops, runs, strict=True):
+    last_use = {Network.INPUT: 0}
+    for op, group in zip(network.ops, together, strict=True):
         for name in (*op.inputs, op.output):
-            last_run[name] = int(run)
+            last_use[name] = group
+    last_use[network.output] = len(network.ops)
     placements: dict[str, Placement] = {}
-    live: dict[str, tuple[int, int]] = {}
 
-    def put(name: str) -> None:
-        placement = _placement(network.tensors[name], 0, config.word_bytes)
-        base = _first_fit(placement.words, list(live.values()))
-        if base + placement.words > config.act_words:
+    def put(name: str, memory: Memory, held: int, group: int) -> None:
+        placement = _placement(network.tensors[name], memory, held, config.word_bytes)
+        taken = [
+            (other.base, other.base + other.words)
+            for key, other in placements.items()
+            if other.memory is memory and last_use[key] >= group
+        ]
+        base = _first_fit(placement.words, taken)
+        if base + placement.words > memory.words(config):
+            setting = "wide_words" if memory.wide else "act_words"
             raise UserError(
-                f"{network.model}: {name} needs activation memory up to word "
-                f"{base + placement.words}, the array has act_words={config.act_words} of "
-                f"{config.word_bytes} bytes; set ACT_WORDS to a larger power of two"
+                f"{network.model}: {name} needs the {memory.value} memory up to word "
+                f"{base + placement.words}, the machine has {setting}={memory.words(config)}; "
+                f"set {setting.upper()} to a larger power of two"
             )
-        placements[name] = _placement(network.tensors[name], base, config.word_bytes)
-        live[name] = (base, base + placement.words)
+        placements[name] = Placement(**{**vars(placement), "base": base})
 
-    put(Network.INPUT)
-    for op, run in zip(network.ops, runs, strict=True):
-        for name in [n for n in live if last_run[n] < run]:
-            del live[name]
-        if op.output in used_by_array:
-            put(op.output)
+    put(Network.INPUT, Memory.FEATURES, 1, 0)
+    for op in network.ops:
+        if isinstance(op, Embed):
+            put(op.output, Memory.RESIDUAL, 1, 0)
+    for op, group in zip(network.ops, together, strict=True):
+        if op.output in placements:
+            continue
+        held = HEADS_HELD if isinstance(op, Scores | Softmax) else network.tensors[op.output].groups
+        put(op.output, _memory_of(op, network.tensors[op.output]), held, group)
     return placements

@@ -6,47 +6,64 @@ any choice of kept tiles on it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hw.config import ArrayConfig
 from hw.errors import UserError
-from hw.ir import ARRAY_OPS, Attend, Linear, Network, Op, Scores
+from hw.integer import EPSILON_BITS, PROBABILITY_MULT_BITS
+from hw.ir import (
+    Add,
+    Attend,
+    Embed,
+    LayerNorm,
+    Linear,
+    MeanTokens,
+    Network,
+    Op,
+    Scores,
+    SelectToken,
+    Softmax,
+)
+from hw.program.grouping import group_operations
 from hw.program.isa import MODES, OPCODES, Instruction
-from hw.program.layout import Placement, place_tensors
+from hw.program.layout import Memory, Placement, place_tensors
 
 Kept = NDArray[np.bool_]
 """Kept weight tiles of a linear layer: (input tiles, output tiles)."""
 
 
 @dataclass(frozen=True)
-class Step:
-    """The instructions of one array operation, or of a run of host operations."""
+class Entry:
+    """An instruction, and which part of which tensor it writes."""
 
-    ops: tuple[int, ...]
-    """Indices into `Network.ops`: one array operation, or neighbouring host operations."""
-    instructions: tuple[Instruction, ...]
-
-    @property
-    def on_array(self) -> bool:
-        return self.instructions[0].opcode == OPCODES["MATMUL"]
+    instruction: Instruction
+    op: int | None
+    """Index into `Network.ops`; None for the end of the program."""
+    output: str | None = None
+    """The tensor that it writes."""
+    first_row: int = 0
+    """The first word row of it, of all groups, and the first token that it writes."""
+    first_token: int = 0
+    tiles: tuple[int, ...] = ()
+    """Of a linear layer: its output tiles, in their natural order."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """All steps in order, the last of which is the end of the program."""
+    """All instructions in order, the last of which is the end of the program."""
 
     config: ArrayConfig
-    steps: tuple[Step, ...]
     placements: dict[str, Placement]
+    entries: tuple[Entry, ...] = field(default=())
 
     @property
     def instructions(self) -> list[Instruction]:
-        return [i for step in self.steps for i in step.instructions]
+        return [entry.instruction for entry in self.entries]
 
 
 def tile_grid(op: Linear, schedule: Schedule) -> tuple[int, int]:
@@ -84,19 +101,19 @@ def spread_order(light: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def tile_order(
-    blocks: NDArray[np.int64], first: Instruction, config: ArrayConfig
+    blocks: NDArray[np.int64], instruction: Instruction, config: ArrayConfig
 ) -> NDArray[np.int64]:
-    """The order in which a layer's output tiles are computed.
+    """The order in which an instruction computes its output tiles.
 
     A tile of few blocks takes longer to store than to compute. Such tiles are spread among the
     others, so that the array works on while their results leave.
 
     Args:
-        blocks: kept blocks of every output tile.
-        first: the layer's first instruction; those of its other tokens follow the same order.
+        blocks: kept blocks of every output tile of the instruction.
+        instruction: one of a layer; those for its other tokens follow the same order.
     """
-    computing = blocks * max(first.tokens, config.block_lines + 1)
-    return spread_order(computing < first.tokens * (1 + first.wide))
+    computing = blocks * max(instruction.tokens, config.block_lines + 1)
+    return spread_order(computing < instruction.tokens)
 
 
 def nonzero_tiles(tiles: NDArray[np.int8]) -> Kept:
@@ -116,85 +133,354 @@ def _chunks(tokens: int, depth: int) -> list[tuple[int, int]]:
     return [(a, b - a) for a, b in pairwise(edges)]
 
 
-def _linear_fields(op: Linear, schedule: Schedule) -> list[dict[str, Any]]:
-    source, target = schedule.placements[op.inputs[0]], schedule.placements[op.output]
-    return [
-        {
-            "mode": MODES["STREAM"],
-            "gelu": int(op.gelu),
-            "tiles": tile_grid(op, schedule)[1],
-            "in_addr": source.base,
-            "out_addr": target.base,
-        }
-    ]
+@dataclass(frozen=True)
+class _Lowering:
+    """Instructions of operations, given where tensors lie."""
 
+    network: Network
+    config: ArrayConfig
+    placements: dict[str, Placement]
 
-def _scores_fields(op: Scores, schedule: Schedule) -> list[dict[str, Any]]:
-    config = schedule.config
-    qkv, target = schedule.placements[op.inputs[0]], schedule.placements[op.output]
-    return [
-        {
-            "mode": MODES["COLUMNS"],
-            "tiles": -(-target.written_features(config.word_bytes) // config.cols),
-            "depth": -(-(qkv.features // qkv.groups) // config.rows),
-            "valid": qkv.tokens,
-            "in_addr": qkv.group_address(head),
-            "w_addr": qkv.group_address(op.heads + head),
-            "w_stride": qkv.stride,
-            "out_addr": target.group_address(head),
-        }
-        for head in range(op.heads)
-    ]
+    def place(self, name: str) -> Placement:
+        return self.placements[name]
 
+    def chunks(self, tokens: int) -> list[tuple[int, int]]:
+        return _chunks(tokens, self.config.acc_depth)
 
-def _attend_fields(op: Attend, schedule: Schedule) -> list[dict[str, Any]]:
-    config = schedule.config
-    probabilities, qkv = (schedule.placements[name] for name in op.inputs)
-    target = schedule.placements[op.output]
-    return [
-        {
-            "mode": MODES["ROWS"],
-            "tiles": -(-target.written_features(config.word_bytes) // config.cols),
-            "depth": -(-qkv.tokens // config.rows),
-            "valid": qkv.tokens,
-            "in_addr": probabilities.group_address(head),
-            "w_addr": qkv.group_address(2 * op.heads + head),
-            "w_stride": qkv.stride,
-            "out_addr": target.group_address(head),
-        }
-        for head in range(op.heads)
-    ]
+    # Array
 
-
-def _fields(op: Op, schedule: Schedule) -> list[dict[str, Any]]:
-    match op:
-        case Linear():
-            return _linear_fields(op, schedule)
-        case Scores():
-            return _scores_fields(op, schedule)
-        case Attend():
-            return _attend_fields(op, schedule)
-    raise TypeError(f"{op.name} does not run on the array")
-
-
-def _array_instructions(op: Op, schedule: Schedule) -> list[Instruction]:
-    fields = _fields(op, schedule)
-    source, target = schedule.placements[op.inputs[0]], schedule.placements[op.output]
-    if source.planes != 1:
-        raise UserError(f"{op.name}: reads an int16 tensor, the array takes int8")
-    return [
-        Instruction(
-            opcode=OPCODES["MATMUL"],
-            id=0,
-            **{**entry, "in_addr": entry["in_addr"] + first, "out_addr": entry["out_addr"] + first},
-            wide=int(target.planes == 2),
-            tokens=tokens,
-            in_stride=source.stride,
-            out_stride=target.stride,
+    def linear(
+        self, index: int, chunk: tuple[int, int], row: int | None = None
+    ) -> Iterator[Entry]:
+        """A linear layer on some tokens: all output tiles, or those of one word row."""
+        op = self.network.ops[index]
+        assert isinstance(op, Linear)
+        source, target = self.place(op.inputs[0]), self.place(op.output)
+        self._check_int8(op, source)
+        tiles = range(tile_grid(op, Schedule(self.config, self.placements))[1])
+        if row is not None:
+            slices = self.config.word_bytes // self.config.cols
+            tiles = tiles[row * slices : (row + 1) * slices]
+        yield self._matmul(
+            index,
+            chunk,
+            source.base,
+            target.base + (row or 0) * target.stride,
+            row or 0,
+            tuple(tiles),
+            mode=MODES["STREAM"],
+            gelu=int(op.gelu),
+            tiles=len(tiles),
         )
-        for entry in fields
-        for first, tokens in _chunks(source.tokens, schedule.config.acc_depth)
-    ]
+
+    def scores(self, index: int, head: int) -> Iterator[Entry]:
+        op = self.network.ops[index]
+        assert isinstance(op, Scores)
+        config = self.config
+        qkv, target = self.place(op.inputs[0]), self.place(op.output)
+        for chunk in self.chunks(qkv.tokens):
+            yield self._matmul(
+                index,
+                chunk,
+                qkv.group_address(head),
+                target.group_address(head),
+                head * target.group_words,
+                mode=MODES["COLUMNS"],
+                tiles=-(-target.written_features(config.word_bytes) // config.cols),
+                depth=-(-qkv.group_features // config.rows),
+                valid=qkv.tokens,
+                w_addr=qkv.group_address(op.heads + head),
+                w_stride=qkv.stride,
+            )
+
+    def attend(self, index: int, head: int) -> Iterator[Entry]:
+        op = self.network.ops[index]
+        assert isinstance(op, Attend)
+        config = self.config
+        shares, qkv = (self.place(name) for name in op.inputs)
+        target = self.place(op.output)
+        for chunk in self.chunks(shares.tokens):
+            yield self._matmul(
+                index,
+                chunk,
+                shares.group_address(head),
+                target.group_address(head),
+                head * target.group_words,
+                mode=MODES["ROWS"],
+                tiles=-(-target.written_features(config.word_bytes) // config.cols),
+                depth=-(-qkv.tokens // config.rows),
+                valid=qkv.tokens,
+                w_addr=qkv.group_address(2 * op.heads + head),
+                w_stride=qkv.stride,
+            )
+
+    def _check_int8(self, op: Op, source: Placement) -> None:
+        if source.memory.wide:
+            raise UserError(f"{op.name}: reads an int16 tensor, the array takes int8")
+
+    def _matmul(
+        self,
+        index: int,
+        chunk: tuple[int, int],
+        in_addr: int,
+        out_addr: int,
+        first_row: int,
+        stream_tiles: tuple[int, ...] = (),
+        **fields: int,
+    ) -> Entry:
+        op = self.network.ops[index]
+        source, target = self.place(op.inputs[0]), self.place(op.output)
+        first, tokens = chunk
+        instruction = Instruction(
+            OPCODES["MATMUL"],
+            tokens=tokens,
+            wide=int(target.memory.wide),
+            normal=int(source.memory is Memory.NORMAL),
+            in_addr=in_addr + first,
+            in_stride=source.stride,
+            out_addr=out_addr + first,
+            out_stride=target.stride,
+            **fields,
+        )
+        return Entry(instruction, index, op.output, first_row, first, stream_tiles)
+
+    # Vector unit
+
+    def _vector(
+        self,
+        opcode: str,
+        index: int,
+        source: Placement,
+        target: Placement | None,
+        chunk: tuple[int, int],
+        row: int | None = None,
+        out_token: int | None = None,
+        **fields: int,
+    ) -> Entry:
+        """An instruction for some tokens of all word rows, or of one.
+
+        Args:
+            chunk: first token and tokens of the source.
+            out_token: first token of the target, when it differs.
+        """
+        op = self.network.ops[index]
+        first, tokens = chunk
+        out_first = first if out_token is None else out_token
+        word = self.config.word_bytes
+        first_row, rows = (0, source.word_rows) if row is None else (row, 1)
+        instruction = Instruction(
+            OPCODES[opcode],
+            sums=int(source.memory is Memory.SUMS),
+            tokens=tokens,
+            rows=rows,
+            valid=source.features - first_row * word,
+            in_addr=source.base + first_row * source.stride + first,
+            in_stride=source.stride,
+        )
+        if target is not None:
+            instruction = replace(
+                instruction,
+                out_addr=target.base + first_row * target.stride + out_first,
+                out_stride=target.stride,
+            )
+        instruction = replace(instruction, **fields)
+        output = None if target is None else op.output
+        return Entry(instruction, index, output, first_row, out_first)
+
+    def add(
+        self, index: int, chunk: tuple[int, int], row: int | None = None, stats: bool = False
+    ) -> Iterator[Entry]:
+        """A residual addition, gathering sums for a layer norm where asked."""
+        op = self.network.ops[index]
+        target = self.place(op.output)
+        a, b = (self.place(name) for name in op.inputs)
+        if a.memory is Memory.RESIDUAL and b.memory is Memory.RESIDUAL:
+            raise UserError(f"{op.name}: adds two results of the vector unit, which it cannot")
+        if a.memory is Memory.SUMS and b.memory is Memory.SUMS:
+            yield self._vector("ADD", index, a, target, chunk, row, write=1)
+            a = target
+        elif a.memory is Memory.SUMS:
+            a, b = b, a
+        yield self._vector(
+            "ADD", index, a, target, chunk, row, write=1, stats=int(stats),
+            fresh=int(stats and not row), **self._second(b, chunk[0], row),
+        )  # fmt: skip
+
+    def embed(
+        self, index: int, chunk: tuple[int, int], row: int | None = None, stats: bool = False
+    ) -> Iterator[Entry]:
+        """Positions, which the embedding's place already holds, and patch tokens."""
+        op = self.network.ops[index]
+        target, patches = self.place(op.output), self.place(op.inputs[0])
+        prefix = target.tokens - patches.tokens
+        fresh = int(stats and not row)
+        if stats and prefix and chunk[0] == 0:
+            yield replace(
+                self._vector("ADD", index, target, target, (0, prefix), row, stats=1, fresh=fresh),
+                output=None,
+            )
+        first, tokens = chunk
+        yield self._vector(
+            "ADD", index, target, target, (prefix + first, tokens), row, write=1,
+            stats=int(stats), fresh=fresh, first_token=prefix + first if stats else 0,
+            **self._second(patches, first, row),
+        )  # fmt: skip
+
+    def _second(self, operand: Placement, first: int, row: int | None) -> dict[str, int]:
+        return {
+            "second": 1,
+            "operand": operand.base + (row or 0) * operand.stride + first,
+            "second_stride": operand.stride,
+        }
+
+    def layernorm(self, index: int, chunk: tuple[int, int], gathered: bool) -> Iterator[Entry]:
+        """A layer norm, with the sums of its tokens unless they are gathered already."""
+        op = self.network.ops[index]
+        assert isinstance(op, LayerNorm)
+        source, target = self.place(op.inputs[0]), self.place(op.output)
+        if source.word_rows > self.config.norm_rows:
+            raise UserError(
+                f"{op.name}: normalizes {source.features} features, the machine at most "
+                f"{self.config.norm_rows * self.config.word_bytes}"
+            )
+        if op.epsilon >> EPSILON_BITS:
+            raise UserError(f"{op.name}: epsilon={op.epsilon} has more than {EPSILON_BITS} bits")
+        if not gathered:
+            yield self._vector("ADD", index, source, None, chunk, stats=1, fresh=1)
+        yield self._vector(
+            "LAYERNORM", index, source, target, chunk, wide=int(target.memory.wide),
+            shift=op.shift, second_stride=op.epsilon >> 32, operand=op.epsilon & 0xFFFFFFFF,
+        )  # fmt: skip
+
+    def softmax(self, index: int, head: int) -> Iterator[Entry]:
+        op = self.network.ops[index]
+        assert isinstance(op, Softmax)
+        source, target = self.place(op.inputs[0]), self.place(op.output)
+        if op.probability_mult >> PROBABILITY_MULT_BITS:
+            raise UserError(
+                f"{op.name}: probability_mult={op.probability_mult} has more than "
+                f"{PROBABILITY_MULT_BITS} bits"
+            )
+        for first, tokens in self.chunks(source.tokens):
+            instruction = Instruction(
+                OPCODES["SOFTMAX"],
+                sums=1,
+                tokens=tokens,
+                rows=source.group_words,
+                valid=source.group_features,
+                in_addr=source.group_address(head) + first,
+                in_stride=source.stride,
+                out_addr=target.group_address(head) + first,
+                out_stride=target.stride,
+                operand=op.probability_mult,
+            )
+            yield Entry(instruction, index, op.output, head * target.group_words, first)
+
+    def select(self, index: int) -> Iterator[Entry]:
+        op = self.network.ops[index]
+        assert isinstance(op, SelectToken)
+        source, target = self.place(op.inputs[0]), self.place(op.output)
+        yield self._vector("ADD", index, source, target, (op.index, 1), out_token=0, write=1)
+
+    def mean(self, index: int) -> Iterator[Entry]:
+        op = self.network.ops[index]
+        assert isinstance(op, MeanTokens)
+        source, target = self.place(op.inputs[0]), self.place(op.output)
+        chunk = (op.start, source.tokens - op.start)
+        yield self._vector(
+            "MEAN", index, source, target, chunk, out_token=0, operand=op.mult, shift=op.shift
+        )
+
+    # Groups
+
+    def group(self, indices: range) -> Iterator[Entry]:
+        first = self.network.ops[indices[0]]
+        if isinstance(first, Scores):
+            yield from self._attention(indices, first.heads)
+        elif len(indices) > 1:
+            yield from self._residual(indices)
+        else:
+            yield from self._single(indices[0])
+
+    def _attention(self, indices: range, heads: int) -> Iterator[Entry]:
+        """Scores of the next head before values of this one, so that its softmax can hide."""
+        scores, softmax, attend = indices
+        for head in range(heads + 1):
+            if head < heads:
+                yield from self.scores(scores, head)
+                yield from self.softmax(softmax, head)
+            if head:
+                yield from self.attend(attend, head - 1)
+
+    def _residual(self, indices: range) -> Iterator[Entry]:
+        """A word row of the product, then its addition, then the layer norm of all rows."""
+        linear, add = indices[0], indices[1]
+        norm = indices[2] if len(indices) == 3 else None
+        op = self.network.ops[add]
+        merge = self.embed if isinstance(op, Embed) else self.add
+        source, target = self.place(self.network.ops[linear].output), self.place(op.output)
+        chunks = self.chunks(source.tokens)
+        tokens = self.chunks(target.tokens)
+        gathered = norm is not None and (source.tokens == target.tokens or len(tokens) == 1)
+        for number, chunk in enumerate(chunks):
+            for row in range(target.word_rows):
+                yield from self.linear(linear, chunk, row)
+                yield from merge(add, chunk, row, gathered)
+            if norm is not None and gathered:
+                yield from self.layernorm(norm, tokens[number], True)
+        if norm is not None and not gathered:
+            yield from self._single(norm)
+
+    def _single(self, index: int) -> Iterator[Entry]:
+        op = self.network.ops[index]
+        tokens = self.network.tensors[op.inputs[0]].tokens
+        match op:
+            case Linear():
+                for chunk in self.chunks(tokens):
+                    yield from self.linear(index, chunk)
+            case Add():
+                for chunk in self.chunks(tokens):
+                    yield from self.add(index, chunk)
+            case Embed():
+                for chunk in self.chunks(tokens):
+                    yield from self.embed(index, chunk)
+            case LayerNorm():
+                for chunk in self.chunks(tokens):
+                    yield from self.layernorm(index, chunk, False)
+            case SelectToken():
+                yield from self.select(index)
+            case MeanTokens():
+                yield from self.mean(index)
+            case _:
+                raise UserError(
+                    f"{op.name}: a {op.kind} outside of attention (scores, softmax, attend, in "
+                    "this order), which the machine cannot run"
+                )
+
+    # Before and after
+
+    def load(self, name: str, index: int | None) -> Entry:
+        """Words of the stream into a tensor's place."""
+        place = self.place(name)
+        instruction = Instruction(
+            OPCODES["LOAD"], wide=int(place.memory.wide), out_addr=place.base, operand=place.words
+        )
+        return Entry(instruction, index, name)
+
+    def store(self) -> Entry:
+        """The network's result to DRAM; the address is the compiler's to fill in."""
+        name = self.network.output
+        place = self.place(name)
+        return replace(
+            self._vector("STORE", len(self.network.ops) - 1, place, None, (0, place.tokens)),
+            output=None,
+        )
+
+
+def image_load(schedule: Schedule, network: Network) -> Instruction:
+    """The instruction at the head of an image's record."""
+    lowering = _Lowering(network, schedule.config, schedule.placements)
+    return lowering.load(Network.INPUT, None).instruction
 
 
 def build_schedule(network: Network, config: ArrayConfig) -> Schedule:
@@ -203,27 +489,22 @@ def build_schedule(network: Network, config: ArrayConfig) -> Schedule:
     Raises:
         UserError: when the network does not fit the machine.
     """
-    schedule = Schedule(config, (), place_tensors(network, config))
-    steps: list[Step] = []
-    for index, op in enumerate(network.ops):
-        if isinstance(op, ARRAY_OPS):
-            steps.append(Step((index,), tuple(_array_instructions(op, schedule))))
-        elif steps and not steps[-1].on_array:
-            steps[-1] = replace(steps[-1], ops=(*steps[-1].ops, index))
-        else:
-            steps.append(Step((index,), (Instruction(OPCODES["HOST"], 0),)))
-    steps.append(Step((), (Instruction(OPCODES["END"], 0),)))
-    for i, (step, following) in enumerate(pairwise(steps)):
-        if step.on_array and not following.on_array:
-            last = replace(step.instructions[-1], drain=1)
-            steps[i] = replace(step, instructions=(*step.instructions[:-1], last))
-    number = 0
-    for i, step in enumerate(steps):
-        numbered = tuple(
-            replace(instruction, id=number + j) for j, instruction in enumerate(step.instructions)
-        )
-        number += len(numbered)
-        steps[i] = replace(step, instructions=numbered)
-    if number > 1 << 16:
-        raise UserError(f"{network.model}: {number} instructions, the machine numbers 65536")
-    return replace(schedule, steps=tuple(steps))
+    groups = group_operations(network)
+    together = [number for number, group in enumerate(groups) for _ in group.indices]
+    lowering = _Lowering(network, config, place_tensors(network, config, together))
+    entries = [
+        lowering.load(op.output, index)
+        for index, op in enumerate(network.ops)
+        if isinstance(op, Embed)
+    ]
+    for group in groups:
+        entries.extend(lowering.group(group.indices))
+    entries.append(lowering.store())
+    entries.append(Entry(Instruction(OPCODES["END"]), None))
+    if len(entries) > 1 << 16:
+        raise UserError(f"{network.model}: {len(entries)} instructions, the machine numbers 65536")
+    numbered = tuple(
+        replace(entry, instruction=replace(entry.instruction, id=number))
+        for number, entry in enumerate(entries)
+    )
+    return Schedule(config, lowering.placements, numbered)

@@ -7,7 +7,8 @@ module instruction_register
   input  logic                   clk_i,
   input  logic                   write_i,  /// the line is the next part of the instruction
   input  logic [LineBytes*8-1:0] line_i,
-  output instr_t                 instr_o
+  output instr_t                 instr_o,  /// as a matrix product
+  output vector_t                vector_o  /// as any other instruction
 );
 
   localparam int unsigned Bits = InstrWords * 32;
@@ -22,6 +23,7 @@ module instruction_register
     always_ff @(posedge clk_i) if (write_i) bits_q <= {line_i, bits_q[Bits-1:LineBytes*8]};
   end
 
-  assign instr_o = instr_t'(bits_q);
+  assign instr_o  = instr_t'(bits_q);
+  assign vector_o = vector_t'(bits_q);
 
 endmodule

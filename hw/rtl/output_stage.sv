@@ -1,7 +1,6 @@
 // Takes finished output tiles out of the accumulators, token by token, requantizes them, passes
-// them through the GELU table where asked, and writes them to activation memory.
-//
-// An int16 result takes two cycles: a word of low bytes, then one of high bytes.
+// them through the GELU table where asked, and writes them: int8 results to the features memory,
+// int16 results to the sums memory, a token a cycle.
 module output_stage
   import core_pkg::*;
 #(
@@ -32,20 +31,22 @@ module output_stage
   output logic                   acc_bank_o,
   output logic [15:0]            acc_addr_o,
   input  logic [Cols*32-1:0]     acc_data_i,
-  // activation memory
+  // features and sums memory
   input  logic                   write_grant_i,
-  output logic                   write_o,
+  output logic                   write_o,        /// to one of them
+  output logic                   write_wide_o,   /// to the sums
   output logic [31:0]            write_addr_o,
   output logic [Slices-1:0]      write_slices_o,
-  output logic [Cols*8-1:0]      write_data_o
+  output logic [Cols*16-1:0]     write_data_o    /// int16, or int8 in the low half of each
 );
 
-  localparam int unsigned Stages = 5;  // from the accumulators' read to the write
+  localparam int unsigned LineLog = $clog2(LineBytes);
+  localparam int unsigned LineIndexBits = 8 - LineLog;
+  localparam int unsigned Stages = 6;  // from the accumulators' read to the write
 
   typedef struct packed {
     logic        valid;
     logic        last;
-    logic        high;
     logic        wide;
     logic        gelu;
     logic        empty;
@@ -55,33 +56,31 @@ module output_stage
   } step_t;
 
   logic [1:0]         slot_q;
-  logic               active_q, high_q, step, token_end, tile_end, start;
+  logic               active_q, step, tile_end, start;
   logic [15:0]        token_q;
   tile_t              tile_q;
   step_t              step_d;
   step_t              step_q[Stages];
   logic [Cols*16-1:0] result;
-  logic [2047:0]      table_q;
+  logic [Cols*8-1:0]  looked_up;
+  (* ram_style = "distributed" *) logic [LineBytes*8-1:0] table_mem[256/LineBytes];
 
   // Walk through the tokens of finished tiles, in order.
-  assign step      = active_q && write_grant_i;
-  assign token_end = step && (!tile_q.wide || high_q);
-  assign tile_end  = token_end && token_q + 16'd1 == tile_q.tokens;
-  assign start     = (!active_q || tile_end) && head_done_i;
+  assign step     = active_q && write_grant_i;
+  assign tile_end = step && token_q + 16'd1 == tile_q.tokens;
+  assign start    = (!active_q || tile_end) && head_done_i;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       slot_q   <= '0;
       active_q <= 1'b0;
-      high_q   <= 1'b0;
       token_q  <= '0;
     end else begin
       if (start) active_q <= 1'b1;
       else if (tile_end) active_q <= 1'b0;
       if (start) slot_q <= slot_q + 2'd1;
-      if (step) high_q <= tile_q.wide && !high_q;
       if (tile_end) token_q <= '0;
-      else if (token_end) token_q <= token_q + 16'd1;
+      else if (step) token_q <= token_q + 16'd1;
     end
   end
 
@@ -98,13 +97,12 @@ module output_stage
   always_comb begin
     step_d.valid = step;
     step_d.last  = tile_end;
-    step_d.high  = high_q;
     step_d.wide  = tile_q.wide;
     step_d.gelu  = tile_q.gelu;
     step_d.empty = tile_q.empty;
     step_d.slot  = slot_q - 2'd1;
     step_d.slice = tile_q.slice;
-    step_d.addr  = tile_q.addr + 32'(token_q) + (high_q ? 32'(tile_q.stride) : 32'd0);
+    step_d.addr  = tile_q.addr + 32'(token_q);
   end
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
@@ -126,46 +124,49 @@ module output_stage
       .enable_bias_i (step_q[0].valid),
       .enable_mult_i (step_q[1].valid),
       .enable_round_i(step_q[2].valid),
+      .enable_shift_i(step_q[3].valid),
       .acc_i         (step_q[0].empty ? 32'd0 : acc_data_i[c*32+:32]),
       .bias_i        (bias_i[c*32+:32]),
       .mult_i        (mult_i[c*16+:16]),
       .shift_i       (shift_i[c*6+:6]),
-      .wide_i        (step_q[2].wide),
+      .wide_i        (step_q[3].wide),
       .result_o      (result[c*16+:16])
     );
   end
 
-  // The table is indexed by the int8 value plus 128.
-  for (genvar l = 0; l < 256 / LineBytes; l++) begin : g_table
-    always_ff @(posedge clk_i) begin
-      if (table_write_i && line_number_i == 16'(l)) begin
-        table_q[l*LineBytes*8+:LineBytes*8] <= line_i;
-      end
-    end
+  // The table is indexed by the int8 value plus 128: a line of it, then a byte of the line.
+  always_ff @(posedge clk_i) begin
+    if (table_write_i) table_mem[line_number_i[LineIndexBits-1:0]] <= line_i;
+  end
+
+  for (genvar c = 0; c < Cols; c++) begin : g_lookup
+    logic [7:0]             index;
+    logic [LineBytes*8-1:0] entries;
+    assign index = {~result[c*16+7], result[c*16+:7]};
+    assign entries = table_mem[index[7-:LineIndexBits]];
+    assign looked_up[c*8+:8] = entries[index[LineLog-1:0]*8+:8];
   end
 
   always_ff @(posedge clk_i) begin
-    if (step_q[3].valid) begin
+    if (step_q[4].valid) begin
       for (int c = 0; c < Cols; c++) begin
-        if (step_q[3].gelu) begin
-          write_data_o[c*8+:8] <= table_q[{~result[c*16+7], result[c*16+:7]}*8+:8];
-        end else begin
-          write_data_o[c*8+:8] <= step_q[3].high ? result[c*16+8+:8] : result[c*16+:8];
-        end
+        write_data_o[c*16+:16] <= result[c*16+:16];
+        if (step_q[4].gelu) write_data_o[c*16+:16] <= 16'($signed(looked_up[c*8+:8]));
       end
     end
   end
 
-  assign write_o      = step_q[4].valid;
-  assign write_addr_o = step_q[4].addr;
-  assign free_o       = step_q[4].valid && step_q[4].last;
-  assign free_slot_o  = step_q[4].slot;
+  assign write_o      = step_q[5].valid;
+  assign write_wide_o = step_q[5].wide;
+  assign write_addr_o = step_q[5].addr;
+  assign free_o       = step_q[5].valid && step_q[5].last;
+  assign free_slot_o  = step_q[5].slot;
 
   always_comb begin
-    for (int s = 0; s < Slices; s++) write_slices_o[s] = step_q[4].slice == 7'(s);
+    for (int s = 0; s < Slices; s++) write_slices_o[s] = step_q[5].slice == 7'(s);
   end
 
   logic unused;
-  assign unused = &{step_q[4].high, step_q[4].wide, step_q[4].gelu, step_q[4].empty};
+  assign unused = &{step_q[5].gelu, step_q[5].empty, line_number_i};
 
 endmodule

@@ -1,4 +1,4 @@
-// Where the output tile and the weight block at hand lie in activation memory.
+// Where the output tile and the weight block at hand lie in memory.
 //
 // A word holds the features of the larger side of a tile, so the other side takes a slice of it.
 module tile_addresses
@@ -32,18 +32,16 @@ module tile_addresses
 
   logic        by_row;
   logic [15:0] w_row;
-  logic [16:0] out_step;
 
   // K comes a column (token) at a time, features in the rows; V the other way round.
   assign by_row    = instr_i.mode == ModeRows;
   assign w_token_o = by_row ? block_i << $clog2(Rows) : tile_i << $clog2(Cols);
   assign w_row     = by_row ? tile_i >> LogOut : block_i >> LogIn;
   assign w_slice_o = by_row ? 7'(tile_i) & OutMask : 7'(block_i) & InMask;
-  assign out_step  = instr_i.wide ? {instr_i.out_stride, 1'b0} : {1'b0, instr_i.out_stride};
 
   always_ff @(posedge clk_i) begin
     if (next_tile_i) begin
-      out_addr_o  <= instr_i.out_addr + 32'(place_i >> LogOut) * 32'(out_step);
+      out_addr_o  <= instr_i.out_addr + 32'(place_i >> LogOut) * 32'(instr_i.out_stride);
       out_slice_o <= 7'(place_i) & OutMask;
     end
     if (next_block_i) begin

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,6 @@ from rich.console import Console
 
 from hw import options
 from hw.artifacts import write_json
-from hw.cli import array_config
 from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.synth.pnr import SMALL, place_and_route
@@ -77,11 +75,12 @@ def pnr(
 
     Writes OUT/pnr.json. Without --config, the geometry is a 4x4 array with little memory.
     """
-    base = SMALL if config is None else array_config(config)
-    named = {"rows": rows, "cols": cols, "acc_depth": acc_depth, "act_words": act_words}
-    array = ArrayConfig.from_dict(
-        asdict(base) | {name: value for name, value in named.items() if value is not None}
-    )
+    if config is None:
+        named = {"rows": rows, "cols": cols, "acc_depth": acc_depth, "act_words": act_words}
+        fields = {name: value for name, value in named.items() if value is not None}
+        array = ArrayConfig.from_dict(SMALL | fields)
+    else:
+        array = options.geometry(config, rows, cols, acc_depth, act_words)
     placed = place_and_route(array, seed)
     write_json(out / "pnr.json", placed)
     seconds, path = placed["seconds"], placed["critical_path"]

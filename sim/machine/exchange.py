@@ -1,106 +1,207 @@
 """The files through which Python and the simulated machine exchange data.
 
-`N.program` is the program as the DRAM holds it. `N.exchange` is a turn of the host after another,
-the first before the program starts; a turn is a list of records of four 32-bit words and data:
+`N.memory` is DRAM: image record, program, room for the result. `N.array` and `N.vector` hold every
+write of the array's output stage and of the vector unit, in order. A write is 8 bytes, memory (0
+int8, 1 int16), slice of the word, two zeros and the word's address, then its lanes as int16 (int8
+values fill the low half, as the machine's lanes do). `N.result` comes back: the words stored, a beat
+a line.
 
-    0                                end of the turn
-    1, first word, words, 0          data the host puts into activation memory
-    2, first word, words, slices     data the array must have written by the next turn, in the
-                                     slices of each word that the bit mask names
-
-Both follow `$fread`: the most significant byte of a word comes first.
+All follow `$fread`: the most significant byte of a word comes first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hw.artifacts import replacing
 from hw.config import ArrayConfig
-from hw.ir import Network
+from hw.errors import UserError
+from hw.ir import Linear, Network
 from hw.program.compiler import Program
 from hw.program.isa import OPCODES
 from hw.program.layout import Placement
+from hw.program.schedule import Entry, tile_order
 
-END, LOAD, EXPECT = 0, 1, 2
+Tensors = Mapping[str, NDArray[np.integer[Any]]]
 
 
 @dataclass(frozen=True)
-class Segment:
-    """One turn of the host: tensors it loads, and tensors due by the next turn."""
+class Writes:
+    """The writes of one instruction, in order: `rows` x `tokens`, a slice of a word each."""
 
-    loads: tuple[str, ...]
-    expects: tuple[str, ...]
+    entry: Entry
+    rows: tuple[tuple[int, int, int], ...]
+    """(word of the first token, word row of the tensor, slice) of every run of tokens."""
+    tokens: int
 
-
-def host_turns(network: Network, program: Program) -> list[Segment]:
-    """What happens at each turn of the host, the first being before the start."""
-    placements = program.schedule.placements
-    turns: list[Segment] = [Segment((Network.INPUT,), ())]
-    for step in program.schedule.steps:
-        outputs = tuple(network.ops[i].output for i in step.ops)
-        placed = tuple(name for name in outputs if name in placements)
-        if step.on_array:
-            turns[-1] = Segment(turns[-1].loads, turns[-1].expects + placed)
-        elif step.instructions[0].opcode == OPCODES["HOST"]:
-            turns.append(Segment(placed, ()))
-    turns.append(Segment((), ()))
-    return turns
+    @property
+    def count(self) -> int:
+        return len(self.rows) * self.tokens
 
 
-def _record(file: BinaryIO, kind: int, first: int, words: NDArray[np.int8], slices: int) -> None:
-    file.write(np.array([kind, first, len(words), slices], ">u4").tobytes())
-    file.write(np.ascontiguousarray(words[:, ::-1]).tobytes())
+def array_writes(network: Network, program: Program) -> Iterator[Writes]:
+    """What the output stage writes."""
+    config = program.schedule.config
+    slices = config.word_bytes // config.cols
+    for entry in program.schedule.entries:
+        instruction = entry.instruction
+        if not instruction.is_matmul:
+            continue
+        assert entry.op is not None
+        op = network.ops[entry.op]
+        places = np.arange(instruction.tiles)
+        if isinstance(op, Linear):
+            blocks = program.kept[op.name].sum(axis=0)[np.asarray(entry.tiles)]
+            places = tile_order(blocks, instruction, config)
+        rows = tuple(
+            (
+                instruction.out_addr + int(place) // slices * instruction.out_stride,
+                entry.first_row + int(place) // slices,
+                int(place) % slices,
+            )
+            for place in places
+        )
+        yield Writes(entry, rows, instruction.tokens)
 
 
-def _expect(file: BinaryIO, placement: Placement, words: NDArray[np.int8], cols: int) -> None:
-    """Expect a tensor, but for the slices of words that the array does not write."""
-    word = words.shape[1]
-    used = placement.written_features(word) - (placement.group_words - 1) * word
-    full, partial = (1 << word // cols) - 1, (1 << -(-used // cols)) - 1
-    if partial == full:
-        _record(file, EXPECT, placement.base, words, full)
-        return
-    address = placement.base
-    for group in words.reshape(placement.groups, placement.group_words, -1, word):
-        for i, row in enumerate(group):
-            _record(file, EXPECT, address, row, full if i + 1 < len(group) else partial)
-            address += len(row)
+def vector_writes(program: Program) -> Iterator[Writes]:
+    """What the vector unit writes."""
+    config = program.schedule.config
+    slices = config.word_bytes // config.lanes
+    for entry in program.schedule.entries:
+        instruction = entry.instruction
+        if not instruction.is_vector or entry.output is None:
+            continue
+        if instruction.opcode == OPCODES["ADD"] and not instruction.write:
+            continue
+        rows = tuple(
+            (instruction.out_addr + row * instruction.out_stride, entry.first_row + row, part)
+            for row in range(instruction.rows)
+            for part in range(slices)
+        )
+        mean = instruction.opcode == OPCODES["MEAN"]
+        yield Writes(entry, rows, 1 if mean else instruction.tokens)
+
+
+def _records(
+    writes: Writes, placement: Placement, words: NDArray[np.integer[Any]], lanes: int
+) -> NDArray[np.uint8]:
+    """(writes, bytes a record) of one instruction."""
+    count, tokens = writes.count, writes.tokens
+    records = np.zeros((count, 8 + 2 * lanes), np.uint8)
+    records[:, 0] = placement.memory.wide
+    first = np.array([row[0] for row in writes.rows])
+    address = (first[:, None] + np.arange(tokens)).reshape(-1)
+    records[:, 4:8] = address.astype(">u4").view(np.uint8).reshape(-1, 4)
+    records[:, 1] = np.repeat([row[2] for row in writes.rows], tokens)
+    start = writes.entry.first_token
+    values = np.concatenate(
+        [
+            words[row, start : start + tokens, part * lanes : (part + 1) * lanes]
+            for _, row, part in writes.rows
+        ]
+    )
+    values = np.ascontiguousarray(values[:, ::-1].astype(">i2"))
+    records[:, 8:] = values.view(np.uint8).reshape(count, -1)
+    return records
+
+
+def _partial_sums(network: Network, program: Program, entry: Entry, tensors: Tensors) -> Tensors:
+    """The first of two additions, of two results of the array, writes its operand only."""
+    assert entry.op is not None and entry.output is not None
+    op = network.ops[entry.op]
+    placed = program.schedule.placements
+    copies = (
+        entry.instruction.opcode == OPCODES["ADD"]
+        and entry.instruction.sums
+        and not entry.instruction.second
+        and len(op.inputs) == 2
+    )
+    if not copies:
+        return tensors
+    assert placed[op.inputs[0]].memory.wide
+    return {**tensors, entry.output: tensors[op.inputs[0]]}
+
+
+def _write_records(
+    path: Path,
+    all_writes: Iterator[Writes],
+    lanes: int,
+    network: Network,
+    program: Program,
+    tensors: Tensors,
+) -> None:
+    config = program.schedule.config
+    padding = {
+        op.output: int(network.param(op, "table")[128]) for op in network.linears() if op.gelu
+    }
+    images: dict[str, NDArray[np.integer[Any]]] = {}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        for writes in all_writes:
+            name = writes.entry.output
+            assert name is not None
+            placement = program.schedule.placements[name]
+            values = _partial_sums(network, program, writes.entry, tensors)[name]
+            if values is not tensors[name]:
+                words = placement.to_rows(values, config.word_bytes)
+            else:
+                if name not in images:
+                    images = {
+                        **images,
+                        name: placement.to_rows(values, config.word_bytes, padding.get(name, 0)),
+                    }
+                words = images[name]
+            file.write(_records(writes, placement, words, lanes).tobytes())
 
 
 def write_case(
-    folder: Path,
-    number: int,
-    network: Network,
-    program: Program,
-    tensors: dict[str, NDArray[np.integer]],
+    folder: Path, number: int, network: Network, program: Program, tensors: Tensors
 ) -> None:
-    """Write `N.program` and `N.exchange` for one image.
+    """Write the files of one image.
 
     Args:
         tensors: every tensor by name, (tokens, features), from `sim.reference.execute`.
     """
     config: ArrayConfig = program.schedule.config
-    placements = program.schedule.placements
-    padding = {
-        op.output: int(network.param(op, "table")[128]) for op in network.linears() if op.gelu
-    }
-    with replacing(folder / f"{number}.program") as path:
-        beats = program.stream.reshape(-1, config.mem_bytes)
+    memory = np.zeros(program.base + program.stream.size, np.uint8)
+    record = program.image_record(tensors[Network.INPUT].astype(np.int8), Network.INPUT)
+    memory[: record.size] = record
+    memory[program.base :] = program.stream
+    with replacing(folder / f"{number}.memory") as path:
+        beats = memory.reshape(-1, config.mem_bytes)
         path.write_bytes(np.ascontiguousarray(beats[:, ::-1]).tobytes())
-    with replacing(folder / f"{number}.exchange") as path, path.open("wb") as file:
-        for turn in host_turns(network, program):
-            for name in turn.loads:
-                words = placements[name].to_words(tensors[name], config.word_bytes)
-                _record(file, LOAD, placements[name].base, words, 0)
-            for name in turn.expects:
-                words = placements[name].to_words(
-                    tensors[name], config.word_bytes, padding.get(name, 0)
-                )
-                _expect(file, placements[name], words, config.cols)
-            file.write(np.zeros(4, ">u4").tobytes())
+    for name, writes, lanes in (
+        ("array", array_writes(network, program), config.cols),
+        ("vector", vector_writes(program), config.lanes),
+    ):
+        _write_records(folder / f"{number}.{name}", writes, lanes, network, program, tensors)
+
+
+def result_beats(program: Program) -> int:
+    """Beats of DRAM that the result takes."""
+    config = program.schedule.config
+    return program.result_words * config.store_bytes // config.mem_bytes
+
+
+def read_result(path: Path, network: Network, program: Program) -> NDArray[np.int16]:
+    """The network's output as it lies in DRAM: (tokens, features).
+
+    Raises:
+        UserError: when the simulator left something else.
+    """
+    config = program.schedule.config
+    place = program.schedule.placements[network.output]
+    lines = path.read_text().split()
+    if len(lines) != result_beats(program):
+        raise UserError(f"{path}: {len(lines)} beats, expected {result_beats(program)}")
+    data = b"".join(bytes.fromhex(line)[::-1] for line in lines)
+    words = np.frombuffer(data, "<i2").reshape(-1, config.store_bytes // 2)
+    words = words[:, : config.word_bytes].reshape(place.word_rows, place.tokens, -1)
+    padded = words.transpose(1, 0, 2).reshape(place.tokens, -1)
+    return padded[:, place.positions(config.word_bytes)].astype(np.int16)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hw.config import ArrayConfig
 from hw.synth.pnr import SMALL, critical_path, instance, place_and_route
 
 
@@ -45,6 +46,6 @@ def test_cell_is_told_by_its_instance(cell: str, expected: str) -> None:
 
 @pytest.mark.slow
 def test_small_core_routes() -> None:
-    placed = place_and_route(SMALL)
+    placed = place_and_route(ArrayConfig.from_dict(SMALL))
     assert placed["fmax_mhz"] > 10
     assert placed["critical_path"]["instances"]
