@@ -28,7 +28,6 @@ def _reciprocals(first: int, bits: int) -> NDArray[np.int64]:
     return np.round(2.0**31 / np.sqrt(middle)).astype(np.int64)
 
 
-
 TABLE_BITS = 10
 TABLE_FIRST = 1 << (TABLE_BITS - 2)
 RECIPROCAL_TABLE = _reciprocals(TABLE_FIRST, TABLE_BITS)
@@ -164,6 +163,6 @@ def power_reciprocal(scaled: IntArray) -> NDArray[np.int64]:
 
 
 root16 = _from_reciprocal(root_reciprocal, SCALED_BITS)
-table512 = _from_reciprocal(table_reciprocal, TABLE_BITS)
+table768 = _from_reciprocal(table_reciprocal, TABLE_BITS)
 newton = _from_reciprocal(newton_reciprocal, NEWTON_BITS)
 power = _from_reciprocal(power_reciprocal, 2)

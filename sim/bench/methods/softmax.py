@@ -77,9 +77,10 @@ def divided(total: IntArray, probability_mult: int) -> NDArray[np.int64]:
 
 
 def rounded_to_power(total: IntArray, probability_mult: int) -> NDArray[np.int64]:
-    """The reciprocal with the sum rounded to the nearest power of two: a shift divides."""
-    _, bits = np.frexp(total / np.sqrt(2.0))
-    return np.int64(probability_mult << 16) >> bits.astype(np.int64)
+    """The reciprocal with the sum rounded to a power of two, up from 1.5: a shift divides."""
+    _, bits = np.frexp(total.astype(np.float64))
+    whole = bits.astype(np.int64) - 1
+    return np.int64(probability_mult << 16) >> (whole + (total >> (whole - 1) & 1))
 
 
 def _method(
