@@ -22,7 +22,7 @@ module activation_memory #(
 
   localparam int unsigned Slices = WordBytes / WriteBytes;
 
-  logic [WordBytes*8-1:0] mem[Words];
+  (* ram_style = "block" *) logic [WordBytes*8-1:0] mem[Words];
 
   always_ff @(posedge clk_i) begin
     if (a_read_i) a_data_o <= mem[a_addr_i];
