@@ -81,8 +81,8 @@ def scale_variance(
 def drop_bits(channels: int, half_shift: IntArray) -> NDArray[np.int64]:
     """Low bits of a token's centred values that go, so that the others fit into `CENTRED_BITS`.
 
-    Only a large variance allows values that need it: v >= 2^32, or half_shift < 0. Small values lose
-    nothing, so that tokens of nearly equal values stay exact.
+    Only a large variance allows values that need it: v >= 2^32, or half_shift < 0. Small values
+    lose nothing, so that tokens of nearly equal values stay exact.
     """
     return np.where(half_shift < 0, max(0, (channels - 1).bit_length() - 10), 0)
 

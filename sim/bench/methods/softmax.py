@@ -57,7 +57,8 @@ def segment_power(fraction: IntArray) -> NDArray[np.int64]:
     """Sixteen lines between exact powers."""
     low = EXP2_FRACTION_BITS - SEGMENT_BITS
     segment, position = fraction >> low, fraction & ((1 << low) - 1)
-    return SEGMENT_START[segment] - round_shift(SEGMENT_DROP[segment] * position, low)
+    drop = round_shift(SEGMENT_DROP[segment] * position, low)
+    return np.asarray(SEGMENT_START[segment] - drop, dtype=np.int64)
 
 
 def polynomial_power(fraction: IntArray) -> NDArray[np.int64]:
@@ -73,7 +74,7 @@ def whole_power(fraction: IntArray) -> NDArray[np.int64]:
 
 def divided(total: IntArray, probability_mult: int) -> NDArray[np.int64]:
     """The reciprocal of a row's sum by a division."""
-    return (probability_mult << 16) // total
+    return np.asarray((probability_mult << 16) // total, dtype=np.int64)
 
 
 def rounded_to_power(total: IntArray, probability_mult: int) -> NDArray[np.int64]:

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent / "rtl"
 IntArray = NDArray[np.int64]
 
 SUM_BITS = 26
-SHARE_SHIFT_BITS = 20
+PROBABILITY_MULT_BITS = 20
 VARIANCE_BITS = 56
 RECIPROCAL_BITS = 24
 CENTRED_BITS = 28
@@ -110,8 +110,8 @@ def _rows(rng: np.random.Generator) -> IntArray:
             *(2.0**k * np.array([1, 1.5, 1.99999]) for k in range(15, SUM_BITS)),
         ]
     ).astype(np.int64)
-    mults = rng.integers(1, 1 << SHARE_SHIFT_BITS, len(totals))
-    mults[::7] = (1 << SHARE_SHIFT_BITS) - 1
+    mults = rng.integers(1, 1 << PROBABILITY_MULT_BITS, len(totals))
+    mults[::7] = (1 << PROBABILITY_MULT_BITS) - 1
     return mults << SUM_BITS | np.minimum(totals, (1 << SUM_BITS) - 1)
 
 
@@ -168,7 +168,8 @@ def _lane_inputs(
 
 
 _NORM = ("scale_variance",)
-_ROOT = {"modules": (*_NORM, "delay"), "shared": ("divider", "square_root")}
+_DELAYED = (*_NORM, "delay")
+_ROOT = ("divider", "square_root")
 _SEGMENTS = softmax.SEGMENT_DROP << 16 | softmax.SEGMENT_START[:-1]
 
 UNITS: dict[str, Unit] = {
@@ -184,7 +185,7 @@ UNITS: dict[str, Unit] = {
         3,
         _power_model(softmax.segment_power),
         _all_distances,
-        roms={"segment_rom": Rom(_SEGMENTS, bits=32)},
+        roms={"segment_rom": Rom(_SEGMENTS, bits=27)},
     ),
     "exponent polynomial": Unit(
         "softmax_polynomial",
@@ -208,23 +209,25 @@ UNITS: dict[str, Unit] = {
         2 + 24 + 24,
         _root24_model,
         _variances,
+        modules=_DELAYED,
+        shared=_ROOT,
         parameters={"RootBits": 24, "QuotientBits": 24},
-        **_ROOT,
     ),
     "token root16": Unit(
         "norm_root",
         2 + 16 + 17,
         _token_model(layernorm.root_reciprocal, layernorm.SCALED_BITS),
         _variances,
+        modules=_DELAYED,
+        shared=_ROOT,
         parameters={"RootBits": 16, "QuotientBits": 17},
-        **_ROOT,
     ),
     "token newton": Unit(
         "norm_newton",
         6,
         _token_model(layernorm.newton_reciprocal, layernorm.NEWTON_BITS),
         _variances,
-        modules=(*_NORM, "delay"),
+        modules=_DELAYED,
         roms={"newton_rom": Rom(layernorm.NEWTON_TABLE, layernorm.NEWTON_FIRST)},
     ),
     "token table768": Unit(

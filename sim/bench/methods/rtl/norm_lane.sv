@@ -20,7 +20,7 @@ module norm_lane #(
 
   assign centred = x_i[CentredBits-1:0];
   assign reciprocal = {1'b0, x_i[28+:ReciprocalBits]};
-  assign rounded = (product_q >>> (shift_q - 6'd1)) + 1;
+  assign rounded = ((ProductBits+1)'(product_q) >>> (shift_q - 6'd1)) + 1;
 
   always_ff @(posedge clk_i) begin
     product_q <= centred * reciprocal;

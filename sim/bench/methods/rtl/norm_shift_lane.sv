@@ -11,8 +11,8 @@ module norm_shift_lane (
   logic [5:0]         shift_q;
   logic signed [40:0] rounded;
 
-  // d 2^12, to the right by the shift, less 3 (r = 2^15) or 4 (r = 2^16)
-  assign rounded = (centred_q >>> (shift_q - 6'd1)) + 1;
+  // d 2^13, to the right by the shift, less 2 (r = 2^15) or 3 (r = 2^16)
+  assign rounded = (41'(centred_q) >>> (shift_q - 6'd1)) + 1;
 
   always_ff @(posedge clk_i) begin
     centred_q <= {x_i[26:0], 13'd0};

@@ -7,7 +7,7 @@ module softmax_segments (
   output logic [15:0] y_o
 );
 
-  logic [31:0] segment_q;  // drop over the segment, power at its start
+  logic [26:0] segment_q;  // drop over the segment, power at its start
   logic [15:0] start_q;
   logic [14:0] product_q;
   logic [3:0]  position_q;
