@@ -19,7 +19,7 @@ from hw.program.compiler import Program
 from sim.cycles import CycleModel, NetworkCycles
 from sim.images import InputImage
 from sim.machine.build import build_machine, network_bench
-from sim.machine.run import Case, Conditions, InstructionCycles, Outcome, run_cases
+from sim.machine.run import BEATS_EVERY, Case, Conditions, InstructionCycles, Outcome, run_cases
 from sim.reference import execute
 
 FORMAT_VERSION = 2
@@ -129,7 +129,9 @@ class Measurement:
         """The contents of `timeline.json`: when every unit worked on what, first and last cycle.
 
         Array and vector unit: [instruction, first, last]; output stage: [instruction, first, last]
-        of an output tile's writes. `owners` names the operation of every instruction.
+        of an output tile's writes; waits: [kind, first, last] of long stretches without products;
+        memory: beats read in every `interval` cycles. `owners` names the operation of every
+        instruction.
         """
         entries = self.program.schedule.entries
         tiles = [e.instruction.id for e in entries for _ in range(e.instruction.tiles)]
@@ -143,6 +145,8 @@ class Measurement:
                 [number, *window]
                 for number, window in zip(tiles, self.outcome.tiles, strict=False)
             ],
+            "waits": [list(wait) for wait in self.outcome.waits],
+            "memory": {"interval": BEATS_EVERY, "beats": self.outcome.beats},
         }
 
     def _owner(self, number: int) -> str:

@@ -22,10 +22,10 @@ def report(
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Also write the comparison here.")] = None,
 ) -> None:
-    """Write FOLDER/report/report.{json,csv,md,html} and timeline.svg, and print the main columns; or
-    compare two runs.
+    """Write FOLDER/report/report.{json,csv,md,html} and timeline.svg, and print the main columns.
 
-    With OTHER, FOLDER may be a report.json too, and nothing but the comparison is written.
+    With OTHER, compare two runs: FOLDER may be a report.json too, and nothing but the comparison is
+    written.
     """
     console = Console()
     if not console.is_terminal:

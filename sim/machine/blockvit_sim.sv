@@ -17,6 +17,7 @@ module blockvit_sim
   parameter int unsigned MemBytes   = 16,
   parameter int unsigned BurstBeats = 16,
   parameter int unsigned FifoBeats  = 256,
+  parameter bit          PackDsp    = 1'b0,
   parameter int unsigned DramBytes  = 33554432
 ) ();
 
@@ -75,7 +76,7 @@ module blockvit_sim
   blockvit_core #(
     .Rows(Rows), .Cols(Cols), .Lanes(Lanes), .AccDepth(AccDepth), .ActWords(ActWords),
     .WideWords(WideWords), .NormRows(NormRows), .MemBytes(MemBytes), .BurstBeats(BurstBeats),
-    .FifoBeats(FifoBeats)
+    .FifoBeats(FifoBeats), .PackDsp(PackDsp)
   ) u_core (
     .clk_i(clk), .rst_ni(rst_n), .start_i(start), .image_base_i(32'd0),
     .image_beats_i(image_beats), .prog_base_i(program_base), .prog_beats_i(program_beats),
@@ -163,9 +164,19 @@ module blockvit_sim
   endtask
 
   // Log: `a`, `v` an instruction of the array or the vector unit: id, first and last cycle, counts;
-  // `o` an output tile: first and last cycle of its writes.
+  // `o` an output tile: first and last cycle of its writes; `w` a stretch of at least LongWait cycles
+  // of one kind, not compute: kind, first and last cycle; `m` beats read in BeatsEvery cycles.
+  localparam int unsigned LongWait = 16, BeatsEvery = 1024;
   int unsigned op_start = 0, vector_start = 0, tile_start = 0;
+  int unsigned wait_start = 0, beats = 0;
+  cycle_kind_e wait_kind = CycleControl;
   logic op_begun = 1'b0, vector_begun = 1'b0, tile_begun = 1'b0;
+
+  task automatic log_wait();
+    if (wait_kind != CycleCompute && cycle - wait_start >= LongWait) begin
+      $fwrite(log_file, "w %0d %0d %0d\n", wait_kind, wait_start, cycle - 1);
+    end
+  endtask
 
   task automatic log_cycle();
     if (!op_begun && u_core.block_take) begin
@@ -196,6 +207,16 @@ module blockvit_sim
     if (u_core.free) begin
       $fwrite(log_file, "o %0d %0d\n", tile_start, cycle);
       tile_begun = 1'b0;
+    end
+    if (u_core.cycle_kind != wait_kind) begin
+      log_wait();
+      wait_kind  = u_core.cycle_kind;
+      wait_start = cycle;
+    end
+    if (rvalid && rready) beats = beats + 1;
+    if (cycle % BeatsEvery == BeatsEvery - 1) begin
+      $fwrite(log_file, "m %0d\n", beats);
+      beats = 0;
     end
   endtask
 
@@ -237,6 +258,9 @@ module blockvit_sim
       op_begun = 1'b0;
       vector_begun = 1'b0;
       tile_begun = 1'b0;
+      wait_kind = CycleControl;
+      wait_start = 0;
+      beats = 0;
       random_state = seed;
       rst_n = 1'b0;
       clock_on = 1'b1;
@@ -248,6 +272,8 @@ module blockvit_sim
       error_code = error;
       error_id = failed_id;
       if (failure == 0 && error == '0) check_end();
+      log_wait();
+      $fwrite(log_file, "m %0d\n", beats);
       $fclose(array_file);
       $fclose(vector_file);
       $fclose(log_file);

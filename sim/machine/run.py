@@ -47,6 +47,8 @@ FAILURES = {
     4: "too many cycles",
 }
 NEVER = 0xFFFFFFFF
+BEATS_EVERY = 1024
+"""Cycles, as in `blockvit_sim.sv`."""
 _PORTS = ("the array", "the vector unit")
 
 
@@ -130,6 +132,10 @@ class Outcome:
     """Instructions of the vector unit, which overlap with those of the array."""
     tiles: list[tuple[int, int]]
     """First and last cycle of the writes of every output tile, in order."""
+    waits: list[tuple[str, int, int]]
+    """Long stretches of one kind of cycle other than compute: kind, first and last cycle."""
+    beats: list[int]
+    """Beats that memory gave in every `BEATS_EVERY` cycles, the last time less."""
     total_cycles: int
     seconds: float
     difference: Difference | None
@@ -164,7 +170,7 @@ def _work_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _settings(case: Case) -> dict[str, Any]:
+def case_settings(case: Case) -> dict[str, Any]:
     """What Python sets in the simulation before a case, and what it shows meanwhile."""
     config, program = case.program.schedule.config, case.program
     return {
@@ -209,7 +215,7 @@ def run_cases(
         for number, case in enumerate(cases):
             assert case.program.schedule.config == config
             write_case(folder, number, case.network, case.program, case.tensors)
-            entries.append(_settings(case))
+            entries.append(case_settings(case))
         manifest = {"progress": progress, "cases": entries}
         (folder / "manifest.json").write_text(json.dumps(manifest))
         simulate(
@@ -229,12 +235,17 @@ def run_cases(
 
 def _outcome(case: Case, entry: dict[str, Any], folder: Path, number: int) -> Outcome:
     units: dict[str, list[InstructionCycles]] = {"a": [], "v": []}
-    tiles = []
+    tiles, waits, beats = [], [], []
     for line in (folder / f"{number}.log").read_text().splitlines():
         unit, *fields = line.split()
         values = [int(field) for field in fields]
         if unit == "o":
             tiles.append((values[0], values[1]))
+        if unit == "w":
+            waits.append((CYCLE_KINDS[values[0]], values[1], values[2]))
+        if unit == "m":
+            beats.append(values[0])
+        if unit not in units:
             continue
         kinds = dict(zip(CYCLE_KINDS, values[3:], strict=True))
         units[unit].append(InstructionCycles(values[0], values[1], values[2], kinds))
@@ -248,6 +259,8 @@ def _outcome(case: Case, entry: dict[str, Any], folder: Path, number: int) -> Ou
         array=units["a"],
         vector=units["v"],
         tiles=tiles,
+        waits=waits,
+        beats=beats,
         total_cycles=sum(i.total for unit in units.values() for i in unit),
         seconds=float(entry["seconds"]),
         difference=difference,

@@ -155,11 +155,14 @@ COLUMNS = (
         "bytes_weight", "traffic", "integer", "bytes",
         "weight_bytes + metadata_bytes from DRAM, and keys or values from the features memory",
     ),
-    Column("bytes_out", "traffic", "integer", "bytes", "results into on-chip memory; int16 ones count two bytes"),
+    Column(
+        "bytes_out", "traffic", "integer", "bytes",
+        "results into on-chip memory; int16 ones count two bytes",
+    ),
     Column(
         "bytes_per_cycle", "traffic", "number", "bytes/cycle",
-        "(weight_bytes + metadata_bytes) / cycles_total, of the mem_bytes / mem_interval that the port "
-        "can bring; null where no cycle is the row's alone",
+        "(weight_bytes + metadata_bytes) / cycles_total, of the mem_bytes / mem_interval that the "
+        "port can bring; null where no cycle is the row's alone",
     ),
     Column(
         "ops_per_byte", "traffic", "number", "op/byte",
@@ -173,8 +176,8 @@ COLUMNS = (
     ),
     Column(
         "energy_uj", "traffic", "number", "uJ",
-        "estimated from activity counts and cited energies: docs/energy.md; clock and leakage go by "
-        "cycles_total",
+        "estimated from activity counts and cited energies: docs/energy.md; clock and leakage go "
+        "by cycles_total",
     ),
     Column(
         "bit_exact", "status", "boolean", "",

@@ -9,6 +9,7 @@ from typing import Any
 from hw.ir import Network
 from sim.report.columns import COLUMNS, CYCLES, SCHEMA_VERSION
 from sim.report.measured import Measured
+from sim.report.resources import build_resources
 from sim.report.rows import Row, Rows
 
 ENERGY_NOTE = (
@@ -71,6 +72,7 @@ def build_header(network: Network, measured: Measured, built: Rows) -> dict[str,
         "energy_by_part_uj": asdict(built.energy),
         "rows_fused": sum(row["fused_into"] is not None for row in rows),
         "bit_exact": entry["bit_exact"],
+        "resources": build_resources(config),
         "notes": [ENERGY_NOTE],
         "simulation": {
             name: entry[name] for name in ("wall_seconds", "build_seconds", "seconds", "khz")
@@ -95,8 +97,8 @@ _HEADER_DEFINITIONS = {
     "effective_gops": {"unit": "Gop/s", "meaning": "2 x macs_effective / latency"},
     "utilization_array_pct": {
         "unit": "%",
-        "meaning": "100 x macs_dense / (rows x cols x total_cycles), the whole run; above 100 where "
-        "removed blocks save more cycles than everything else costs",
+        "meaning": "100 x macs_dense / (rows x cols x total_cycles), the whole run; above 100 "
+        "where removed blocks save more cycles than everything else costs",
     },
     "utilization_effective_pct": {
         "unit": "%",
@@ -108,12 +110,12 @@ _HEADER_DEFINITIONS = {
     },
     "largest_exposed": {
         "unit": "cycles",
-        "meaning": "the kind of operation and the kind of cycles other than compute that cost most, "
-        "and the row with most of them",
+        "meaning": "the kind of operation and the kind of cycles other than compute that cost "
+        "most, and the row with most of them",
     },
     "vector": {
         "unit": "cycles",
-        "meaning": "sums over the vector unit's rows: busy_cycles, and exposed_cycles (cycles_total)",
+        "meaning": "sums over the vector unit's rows: busy_cycles; exposed_cycles of cycles_total",
     },
     "energy_uj": {
         "unit": "uJ",
@@ -122,6 +124,11 @@ _HEADER_DEFINITIONS = {
     "energy_by_part_uj": {
         "unit": "uJ",
         "meaning": "the same by part of the machine; docs/energy.md says what each counts",
+    },
+    "resources": {
+        "unit": "primitives",
+        "meaning": "of an UltraScale+ device, from `make synth`; of a module: all its instances, "
+        "without the modules below it; bram in 36 Kbit, carry in CARRY4; null: not synthesized",
     },
     "linear_cycles_pct": {
         "unit": "%",

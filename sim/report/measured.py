@@ -46,8 +46,8 @@ def read_measured(folder: Path) -> Measured:
     """The measurement in `folder`.
 
     Raises:
-        UserError: it is missing or damaged, not of a whole run, of another network, or its cycles do
-            not add up.
+        UserError: it is missing or damaged, not of a whole run, of another network, or its cycles
+            do not add up.
     """
     path = folder / "cycles.json"
     entry = read_json(path, "measured cycles", _REMEDY)

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from sim.report.build import Report
 from sim.report.columns import COLUMNS, GROUPS
+from sim.report.resources import describe
 
 TERMINAL_WIDTH = 100
 """Columns of the table where there is no terminal to ask."""
@@ -124,6 +125,7 @@ def summary(header: dict[str, Any]) -> list[tuple[str, str]]:
             f"{vector['rows']} on the vector unit, {header['rows_fused']} fused; every value that "
             f"the machine wrote is {'exact' if header['bit_exact'] else 'NOT exact'}",
         ),
+        ("resources", describe(header["resources"])),
         (
             "simulation",
             "{seconds:.1f} s at {khz:.0f} kHz, {wall_seconds:.1f} s in all, "
