@@ -1,8 +1,8 @@
 """The timeline of a run as one SVG file: the whole run, and the first encoder block enlarged.
 
-A lane a unit: array, output stage, vector unit, and the memory's share of busy cycles; below them
-the cycles in which no product is under way. Colours tell kinds of operations; hovering over a bar
-names its operation and its cycles.
+A lane a unit: array, output stage, vector unit, the share of cycles in which memory brings data,
+and the longer stretches in which no token enters the array, by their cause. Colours tell kinds of
+operations and causes; hovering over a bar names its operation and its cycles.
 """
 
 from __future__ import annotations
@@ -31,6 +31,14 @@ COLORS = {
     "mean": "#997755",
     "end": "#bbbbbb",
 }
+WAITS = {
+    "vector": "#cc0000",
+    "fill_drain": "#ff7f00",
+    "output_wait": "#984ea3",
+    "input_wait": "#4daf4a",
+    "weight_wait": "#1f78b4",
+    "control": "#555555",
+}
 EXPOSED = "#cc0000"
 _WIDTH, _LEFT, _RIGHT = 1400, 110, 20
 _BAR, _LANE, _TICKS = 30, 40, 8
@@ -52,9 +60,11 @@ class Timeline:
 
     total_cycles: int
     lanes: dict[str, tuple[Span, ...]]
-    memory: tuple[int, ...]
-    """Beats read in every `memory_interval` cycles; empty where it was not recorded."""
-    memory_interval: int
+    waits: tuple[Span, ...]
+    """Stretches without products, by the kind of their cycles."""
+    beats: tuple[int, ...]
+    """Beats that memory brought in every `beats_every` cycles."""
+    beats_every: int
 
 
 @dataclass(frozen=True)
@@ -83,9 +93,12 @@ def read_timeline(folder: Path, total_cycles: int) -> Timeline:
             lane: tuple(Span(owners[number], first, last) for number, first, last in entry[lane])
             for lane in LANES
         }
-        memory = entry.get("memory", {"interval": 1, "beats": []})
         found = Timeline(
-            entry["total_cycles"], lanes, tuple(memory["beats"]), int(memory["interval"])
+            total_cycles=entry["total_cycles"],
+            lanes=lanes,
+            waits=tuple(Span(*wait) for wait in entry["waits"]),
+            beats=tuple(entry["memory"]["beats"]),
+            beats_every=int(entry["memory"]["interval"]),
         )
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise UserError(f"{path}: damaged ({error}); {_REMEDY}") from error
@@ -107,17 +120,6 @@ def merge(spans: Iterable[Span], gap: int) -> list[Span]:
         else:
             merged.append(span)
     return merged
-
-
-def gaps(spans: Iterable[Span], first: int, last: int) -> Iterator[tuple[int, int]]:
-    """The cycles from `first` to `last` that no span holds, as first and last cycles."""
-    at = first
-    for span in sorted(spans, key=lambda span: span.first):
-        if min(span.first, last + 1) > at:
-            yield at, min(span.first, last + 1) - 1
-        at = max(at, span.last + 1)
-    if at <= last:
-        yield at, last
 
 
 def mark_of(report: dict[str, Any]) -> Mark:
@@ -156,7 +158,8 @@ def draw(network: Network, timeline: Timeline, mark: Mark, mem_interval: int = 1
     block = first_block(network, timeline)
     if block is not None and block != whole:
         views.append(_View("the first encoder block", *block, timeline, kinds, mark, mem_interval))
-    parts, y = [], 52
+    parts: list[str] = []
+    y = 52
     for view in views:
         parts += view.draw(y)
         y += view.height
@@ -178,7 +181,12 @@ def draw(network: Network, timeline: Timeline, mark: Mark, mem_interval: int = 1
 
 def _legend(kinds: Sequence[str]) -> Iterator[str]:
     x = 8
-    for kind, color in [*((kind, COLORS[kind]) for kind in kinds), ("no product", EXPOSED)]:
+    causes = ((kind.replace("_", " "), color) for kind, color in WAITS.items())
+    for kind, color in [
+        *((kind, COLORS[kind]) for kind in kinds),
+        ("|  waiting:", "#fff"),
+        *causes,
+    ]:
         yield f'<rect x="{x}" y="28" width="12" height="12" fill="{color}"/>'
         yield f'<text x="{x + 16}" y="38">{kind}</text>'
         x += 30 + 7 * len(kind)
@@ -197,12 +205,8 @@ class _View:
     mem_interval: int
 
     @property
-    def lanes(self) -> int:
-        return len(LANES) + 1 + bool(self.timeline.memory)
-
-    @property
     def height(self) -> int:
-        return 24 + self.lanes * _LANE + 70
+        return 24 + (len(LANES) + 2) * _LANE + 70
 
     def x(self, cycle: float) -> float:
         """Where a cycle begins, in pixels."""
@@ -216,14 +220,14 @@ class _View:
         y += 24
         for lane, label in LANES.items():
             yield self._label(label, y)
-            yield from self._spans(self.timeline.lanes[lane], y)
+            colors = {name: COLORS[kind] for name, kind in self.kinds.items()}
+            yield from self._spans(self.timeline.lanes[lane], colors, y)
             y += _LANE
-        if self.timeline.memory:
-            yield self._label("memory", y)
-            yield from self._memory(y)
-            y += _LANE
-        yield self._label("no product", y)
-        yield from self._idle(y)
+        yield self._label("memory", y)
+        yield from self._memory(y)
+        y += _LANE
+        yield self._label("waiting", y)
+        yield from self._spans(self.timeline.waits, WAITS, y)
         y += _LANE
         yield from self._axis(y)
         yield from self._mark(y + 18)
@@ -241,28 +245,25 @@ class _View:
             f'height="{height:.1f}" fill="{color}"><title>{escape(say)}</title></rect>'
         )
 
-    def _spans(self, spans: Sequence[Span], y: int) -> Iterator[str]:
+    def _spans(self, spans: Sequence[Span], colors: dict[str, str], y: int) -> Iterator[str]:
         inside = (s for s in spans if s.last >= self.first and s.first <= self.last)
         for span in merge(inside, (self.last + 1 - self.first) // (4 * _WIDTH)):
-            color = COLORS[self.kinds.get(span.name, "end")]
             say = f"{span.name}: cycles {span.first:,} to {span.last:,}"
+            color = colors.get(span.name, COLORS["end"])
             yield self._rect(span.first, span.last, y, _BAR, color, say)
-
-    def _idle(self, y: int) -> Iterator[str]:
-        for first, last in gaps(self.timeline.lanes["array"], self.first, self.last):
-            if self.x(last + 1) - self.x(first) >= 0.02:
-                say = f"no product: cycles {first:,} to {last:,}"
-                yield self._rect(first, last, y, _BAR, EXPOSED, say)
 
     def _memory(self, y: int) -> Iterator[str]:
         """The share of beats that memory gave, of those that it could have given."""
-        step = self.timeline.memory_interval
-        bins = max((self.last + 1 - self.first) // step // _WIDTH, 1)
-        start = self.first // step // bins * bins
-        for at in range(start, min(self.last // step + 1, len(self.timeline.memory)), bins):
-            beats = self.timeline.memory[at : at + bins]
-            first, last = at * step, min((at + len(beats)) * step, self.timeline.total_cycles) - 1
-            share = min(sum(beats) * self.mem_interval / (last + 1 - first), 1)
+        step, beats = self.timeline.beats_every, self.timeline.beats
+        together = max((self.last + 1 - self.first) // step // _WIDTH, 1)
+        start = self.first // step // together * together
+        for at in range(start, min(self.last // step + 1, len(beats)), together):
+            part = beats[at : at + together]
+            first = at * step
+            last = min(first + len(part) * step, self.timeline.total_cycles) - 1
+            if last < first:
+                continue
+            share = min(sum(part) * self.mem_interval / (last + 1 - first), 1)
             if share:
                 say = f"memory: {100 * share:.0f} % busy, cycles {first:,} to {last:,}"
                 height = _BAR * share

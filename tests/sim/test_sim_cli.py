@@ -26,20 +26,33 @@ def read(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-def test_every_cycle_is_in_a_step(simulated: Path) -> None:
+def test_every_cycle_is_in_an_operation(simulated: Path) -> None:
     cycles = read(simulated / "cycles.json")
-    assert cycles["steps"][0]["start_cycle"] == 0
-    assert sum(sum(step["kinds"].values()) for step in cycles["steps"]) == cycles["total_cycles"]
+    kinds = [sum(operation["kinds"].values()) for operation in cycles["operations"]]
+    assert kinds == [operation["cycles"] for operation in cycles["operations"]]
+    assert sum(kinds) == cycles["total_cycles"]
 
 
-def test_every_step_takes_the_cycles_of_the_model(simulated: Path) -> None:
-    for step in read(simulated / "cycles.json")["steps"]:
-        assert step["end_cycle"] - step["start_cycle"] == step["cycles_model"]
+def test_every_operation_takes_the_cycles_of_the_model(simulated: Path) -> None:
+    for operation in read(simulated / "cycles.json")["operations"]:
+        assert operation["cycles"] == operation["cycles_model"]
 
 
-def test_cycles_are_named_by_array_operation(simulated: Path) -> None:
-    by_op = read(simulated / "cycles.json")["by_op"]
-    assert list(by_op) == ["embed", "qkv", "scores", "attend", "proj", "fc1", "fc2", "head"]
+def test_cycles_are_named_by_operation(simulated: Path) -> None:
+    names = [operation["name"] for operation in read(simulated / "cycles.json")["operations"]]
+    assert names == [*(op.name for op in load_network(simulated).ops), "end"]
+
+
+def test_timeline_holds_every_instruction(simulated: Path) -> None:
+    timeline = read(simulated / "timeline.json")
+    at_work = sorted(number for unit in ("array", "vector") for number, *_ in timeline[unit])
+    assert at_work == list(range(len(timeline["owners"])))
+
+
+def test_beats_of_the_timeline_are_those_of_image_and_program(simulated: Path) -> None:
+    program = read(simulated / "program.json")
+    beats = sum(read(simulated / "timeline.json")["memory"]["beats"])
+    assert beats == program["beats"] + program["image_bytes"] // 16
 
 
 def test_stalls_change_cycles_and_no_bit(simulated: Path, call: Call) -> None:
@@ -100,14 +113,13 @@ def test_wrong_cycle_model_is_named_and_fails(
 
     def wrong(model: CycleModel, kept: Any) -> NetworkCycles:
         found = right(model, kept)
-        steps = list(found.by_step)
-        steps[2] += 1
-        return replace(found, by_step=tuple(steps))
+        number = min(number for number in found.array_ends if number)
+        return replace(found, array_ends={**found.array_ends, number: 1})
 
     monkeypatch.setattr(CycleModel, "evaluate", wrong)
     status, printed = call(app, "run", simulated)
     assert status == 1
-    assert "qkv took" in printed and "the cycle model says" in printed
+    assert "ends at cycle" in printed and "the cycle model says 1" in printed
 
 
 @pytest.mark.parametrize(

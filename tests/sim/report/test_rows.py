@@ -57,19 +57,34 @@ def test_kinds_of_cycles_sum_to_the_row(report: Report) -> None:
         assert sum(row[kind] for kind in CYCLES) == row["cycles_total"]
 
 
-def test_rows_follow_each_other_and_sum_to_the_total(report: Report) -> None:
-    end = 0
+def test_rows_sum_to_the_total(report: Report) -> None:
+    found = sum(row["cycles_total"] for row in report["rows"])
+    assert found == report["header"]["total_cycles"]
+
+
+def test_rows_span_their_busy_cycles(report: Report) -> None:
     for row in report["rows"]:
-        assert row["start_cycle"] == end
-        end = row["end_cycle"]
-        assert end - row["start_cycle"] == row["cycles_total"]
-    assert end == report["header"]["total_cycles"]
+        assert row["busy_cycles"] <= row["end_cycle"] - row["start_cycle"]
+        assert row["end_cycle"] <= report["header"]["total_cycles"]
 
 
-def test_host_operations_say_so(report: Report) -> None:
-    assert {row["op"] for row in report["rows"] if row["unit"] == "host"} == {
+def test_vector_operations_say_so(report: Report) -> None:
+    assert {row["op"] for row in report["rows"] if row["unit"] == "vector"} == {
         "layernorm", "softmax", "add", "select",
     }  # fmt: skip
+
+
+def test_hidden_work_of_the_vector_unit_is_busy_but_not_exposed(report: Report) -> None:
+    row = row_of(report, "softmax")
+    assert 0 < row["cycles_total"] < row["busy_cycles"]
+    vector = report["header"]["vector"]
+    assert vector["exposed_cycles"] < vector["busy_cycles"]
+
+
+def test_every_row_is_exact_and_has_a_checksum(report: Report) -> None:
+    for row in report["rows"]:
+        assert row["bit_exact"] is True
+        assert (row["checksum"] is None) == (row["op"] == "end")
 
 
 def test_program_bytes_are_those_of_the_rows(simulated: Path, report: Report) -> None:
@@ -140,6 +155,38 @@ def test_results_are_written_once(report: Report) -> None:
     # 37 tokens of 16 features in int16; 2 heads of 37 padded to 40 keys in int16.
     assert row_of(report, "proj")["bytes_out"] == 37 * 16 * 2
     assert row_of(report, "scores")["bytes_out"] == 37 * 2 * 40 * 2
+    assert row_of(report, "norm1")["bytes_out"] == 37 * 16
+
+
+def test_vector_unit_reads_its_operand_in_every_pass(report: Report) -> None:
+    assert row_of(report, "softmax")["bytes_act_in"] == 3 * 37 * 2 * 40 * 2
+    assert row_of(report, "add1")["bytes_act_in"] == 2 * 37 * 16 * 2
+
+
+def test_energies_of_the_rows_sum_to_the_header(report: Report) -> None:
+    header = report["header"]
+    assert sum(row["energy_uj"] for row in report["rows"]) == pytest.approx(header["energy_uj"])
+    assert sum(header["energy_by_part_uj"].values()) == pytest.approx(header["energy_uj"])
+
+
+def test_utilization_of_the_whole_run_counts_every_cycle(report: Report) -> None:
+    header = report["header"]
+    cycles = 16 * header["total_cycles"]
+    dense, effective = header["macs_dense"], header["macs_effective"]
+    assert header["utilization_array_pct"] == pytest.approx(100 * dense / cycles)
+    assert header["utilization_effective_pct"] == pytest.approx(100 * effective / cycles)
+
+
+def test_largest_exposed_piece_is_the_costliest_wait(report: Report) -> None:
+    cost = {
+        (op, kind): sum(row[kind] for row in report["rows"] if row["op"] == op)
+        for op in {row["op"] for row in report["rows"]}
+        for kind in CYCLES
+        if kind != "compute"
+    }
+    found = report["header"]["largest_exposed"]
+    assert found["cycles"] == max(cost.values()) == cost[found["op"], found["kind"]]
+    assert row_of(report, found["worst_row"])[found["kind"]] == found["worst_row_cycles"]
 
 
 def test_checksum_is_of_the_result(simulated: Path, report: Report) -> None:
@@ -176,25 +223,43 @@ def test_slowest_operation_is_the_bottleneck(report: Report) -> None:
 
 def test_kinds_that_do_not_sum_are_refused(simulated: Path) -> None:
     def change(entry: dict[str, Any]) -> None:
-        entry["steps"][2]["kinds"]["compute"] += 1
+        entry["operations"][2]["kinds"]["compute"] += 1
 
     edit(simulated, change)
     with pytest.raises(UserError, match="the kinds of qkv sum to"):
         build_report(simulated)
 
 
-def test_steps_that_do_not_sum_are_refused(simulated: Path) -> None:
+def test_operations_that_do_not_sum_are_refused(simulated: Path) -> None:
     def change(entry: dict[str, Any]) -> None:
-        entry["total_cycles"] -= 1
+        entry["total_cycles"] += 1
 
     edit(simulated, change)
-    with pytest.raises(UserError, match="the steps sum to"):
+    with pytest.raises(UserError, match="the operations sum to"):
+        build_report(simulated)
+
+
+def test_span_outside_of_the_run_is_refused(simulated: Path) -> None:
+    edit(simulated, lambda entry: entry["operations"][2].update(end_cycle=10**9))
+    with pytest.raises(UserError, match="qkv is at work"):
+        build_report(simulated)
+
+
+def test_missing_operation_is_refused(simulated: Path) -> None:
+    def change(entry: dict[str, Any]) -> None:
+        gone = entry["operations"].pop(2)
+        entry["total_cycles"] -= gone["cycles"]
+        for operation in entry["operations"]:
+            operation.update(start_cycle=0, end_cycle=0)
+
+    edit(simulated, change)
+    with pytest.raises(UserError, match="not those of the network"):
         build_report(simulated)
 
 
 def test_unknown_kind_of_cycles_is_refused(simulated: Path) -> None:
     def change(entry: dict[str, Any]) -> None:
-        kinds = entry["steps"][2]["kinds"]
+        kinds = entry["operations"][2]["kinds"]
         kinds["sleeping"] = kinds.pop("compute")
 
     edit(simulated, change)
@@ -209,13 +274,19 @@ def test_measurement_of_another_network_is_refused(simulated: Path) -> None:
         build_report(simulated)
 
 
+def test_measurement_of_a_failed_run_is_refused(simulated: Path) -> None:
+    edit(simulated, lambda entry: entry.update(bit_exact=False, error="the machine stopped"))
+    with pytest.raises(UserError, match="the machine stopped"):
+        build_report(simulated)
+
+
 def test_measurement_with_a_wrong_value_is_refused(simulated: Path) -> None:
     edit(simulated, lambda entry: entry.update(bit_exact=False, difference="wrong value at 7"))
     with pytest.raises(UserError, match="wrong value at 7"):
         build_report(simulated)
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"format": 1}', '{"format": 1, "bit_exact": true}'])
+@pytest.mark.parametrize("content", ["", "[]", '{"format": 1}', '{"format": 2, "bit_exact": true}'])
 def test_damaged_measurement_is_refused(simulated: Path, content: str) -> None:
     (simulated / "cycles.json").write_text(content)
     with pytest.raises(UserError, match=r"cycles\.json"):

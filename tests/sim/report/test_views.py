@@ -15,7 +15,9 @@ from rich.console import Console
 from sim.cli import app
 from sim.report.build import Report, build_report
 from sim.report.columns import COLUMNS
-from sim.report.views import print_report, to_csv, to_markdown, write_report
+from sim.report.files import write_report
+from sim.report.page import to_html
+from sim.report.views import print_report, to_csv, to_markdown
 from tests.support import Call
 
 WARNING = "the weights are random"
@@ -72,23 +74,40 @@ def test_rows_of_a_large_network_fit_100_columns(report: Report) -> None:
 
 
 def test_every_view_warns_of_random_weights(report: Report) -> None:
-    for text in (to_csv(report), to_markdown(report), printed(report, 100), json.dumps(report)):
+    views = (to_csv(report), to_markdown(report), to_html(report, None), printed(report, 100))
+    for text in (*views, json.dumps(report)):
         assert WARNING in text
 
 
-def test_every_view_says_that_the_host_takes_no_cycles(report: Report) -> None:
-    for text in (to_markdown(report), json.dumps(report), printed(report, 1000)):
-        assert "take no cycles" in text
+def test_every_view_names_the_largest_exposed_piece(report: Report) -> None:
+    found = report["header"]["largest_exposed"]
+    for text in (to_markdown(report), to_html(report, None), printed(report, 1000)):
+        assert f"{found['op']}, {found['kind']}: {found['cycles']:,} cycles" in text
+
+
+def test_page_needs_no_other_file(simulated: Path, call: Call) -> None:
+    call(app, "report", simulated)
+    text = (simulated / "report" / "report.html").read_text()
+    picture = (simulated / "report" / "timeline.svg").read_text()
+    assert picture in text
+    assert not any(name in text for name in ("<script", "<link", "<img", "src=", "href="))
+
+
+def test_page_has_a_line_for_every_operation(report: Report) -> None:
+    text = to_html(report, None)
+    assert all(f"<td>{row['name']}</td>" in text for row in report["rows"])
 
 
 def test_command_writes_all_views(simulated: Path, call: Call) -> None:
     assert call(app, "report", simulated) == (0, "")
     names = sorted(path.name for path in (simulated / "report").iterdir())
-    assert names == ["report.csv", "report.json", "report.md"]
+    assert names == [
+        "report.csv", "report.html", "report.json", "report.md", "timeline.svg",
+    ]  # fmt: skip
 
 
 def test_full_disk_leaves_no_half_report(
-    report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    report: Report, simulated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = Path.write_text
 
@@ -98,5 +117,5 @@ def test_full_disk_leaves_no_half_report(
 
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(Exception, match="No space left on device"):
-        write_report(report, tmp_path / "report")
-    assert not list((tmp_path / "report").iterdir())
+        write_report(simulated, report)
+    assert not list((simulated / "report").iterdir())
