@@ -31,6 +31,8 @@ COLORS = {
     "mean": "#997755",
     "end": "#bbbbbb",
 }
+NEXT_LINEAR = "#88aadd"
+"""Every other linear layer, so that neighbours can be told apart."""
 WAITS = {
     "vector": "#cc0000",
     "fill_drain": "#ff7f00",
@@ -153,11 +155,13 @@ def draw(network: Network, timeline: Timeline, mark: Mark, mem_interval: int = 1
         mem_interval: cycles that a beat of the memory takes at least.
     """
     kinds = {op.name: op.kind for op in network.ops}
+    colors = {name: COLORS[kind] for name, kind in kinds.items()}
+    colors |= {op.name: NEXT_LINEAR for op in [*network.linears()][1::2]}
     whole = (0, timeline.total_cycles - 1)
-    views = [_View("the whole run", *whole, timeline, kinds, mark, mem_interval)]
+    views = [_View("the whole run", *whole, timeline, colors, mark, mem_interval)]
     block = first_block(network, timeline)
     if block is not None and block != whole:
-        views.append(_View("the first encoder block", *block, timeline, kinds, mark, mem_interval))
+        views.append(_View("the first encoder block", *block, timeline, colors, mark, mem_interval))
     parts: list[str] = []
     y = 52
     for view in views:
@@ -200,7 +204,7 @@ class _View:
     first: int
     last: int
     timeline: Timeline
-    kinds: dict[str, str]
+    colors: dict[str, str]
     mark: Mark
     mem_interval: int
 
@@ -220,8 +224,7 @@ class _View:
         y += 24
         for lane, label in LANES.items():
             yield self._label(label, y)
-            colors = {name: COLORS[kind] for name, kind in self.kinds.items()}
-            yield from self._spans(self.timeline.lanes[lane], colors, y)
+            yield from self._spans(self.timeline.lanes[lane], self.colors, y)
             y += _LANE
         yield self._label("memory", y)
         yield from self._memory(y)
