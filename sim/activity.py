@@ -104,7 +104,6 @@ def matmul_activity(
         blocks: kept blocks of each of its output tiles.
     """
     streamed, tokens = sum(blocks), instruction.tokens
-    used = sum(count > 0 for count in blocks)
     read = streamed * tokens * 8 * config.word_bytes
     sums = tokens * config.cols * ACCUMULATOR_BITS
     results = instruction.tiles * tokens * config.cols
@@ -114,7 +113,7 @@ def matmul_activity(
     return Activity(
         macs=streamed * config.pes * tokens,
         requantized=results,
-        accumulator_read=(streamed + used) * sums,
+        accumulator_read=(streamed + instruction.tiles) * sums,
         accumulator_written=streamed * sums,
         features_read=0 if instruction.normal else read,
         normal_read=read if instruction.normal else 0,

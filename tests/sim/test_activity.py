@@ -35,9 +35,9 @@ def test_sums_are_read_for_every_block_and_once_for_the_result() -> None:
     assert matmul_activity(PRODUCT, (3, 1), CONFIG).accumulator_read == (4 + 2) * 10 * 4 * 32
 
 
-def test_tile_without_blocks_reads_no_sums_and_writes_its_results() -> None:
+def test_tile_without_blocks_adds_nothing_and_writes_its_results() -> None:
     found = matmul_activity(PRODUCT, (0, 0), CONFIG)
-    assert found.accumulator_read == found.macs == 0
+    assert found.accumulator_written == found.macs == 0
     assert found.features_written == 2 * 10 * 4 * 8
 
 
