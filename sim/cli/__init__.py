@@ -2,6 +2,7 @@
 
 import typer
 
+from sim.cli.bandwidth import bandwidth
 from sim.cli.bench import bench
 from sim.cli.report import report
 from sim.cli.run import run
@@ -17,3 +18,4 @@ app.command("run")(run)
 app.command("report")(report)
 app.command("tb")(tb)
 app.command("bench")(bench)
+app.command("bandwidth")(bandwidth)
