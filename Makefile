@@ -63,6 +63,9 @@ MAKEOVERRIDES :=
 RUN := .venv/bin/python
 INSTALL := PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+GEOMETRY = $${CONFIG:+--config "$$CONFIG"} $${ROWS:+--rows "$$ROWS"} $${COLS:+--cols "$$COLS"} \
+  $${ACC_DEPTH:+--acc-depth "$$ACC_DEPTH"} $${ACT_WORDS:+--act-words "$$ACT_WORDS"}
+
 .PHONY: help setup synth-sim synth pnr test test-all tb bench lint clean
 
 help:
@@ -96,19 +99,13 @@ test-all: setup
 	@$(RUN) -m pytest -q
 
 tb: setup
-	@$(RUN) -m sim tb $${TB:+"$$TB"} $${WAVES:+--waves} $${CONFIG:+--config "$$CONFIG"} \
-	  $${ROWS:+--rows "$$ROWS"} $${COLS:+--cols "$$COLS"} \
-	  $${ACC_DEPTH:+--acc-depth "$$ACC_DEPTH"} $${ACT_WORDS:+--act-words "$$ACT_WORDS"}
+	@$(RUN) -m sim tb $${TB:+"$$TB"} $${WAVES:+--waves} $(GEOMETRY)
 
 synth: setup
-	@$(RUN) -m hw synth $${SYNTH_OUT:+--out "$$SYNTH_OUT"} $${CONFIG:+--config "$$CONFIG"} \
-	  $${ROWS:+--rows "$$ROWS"} $${COLS:+--cols "$$COLS"} \
-	  $${ACC_DEPTH:+--acc-depth "$$ACC_DEPTH"} $${ACT_WORDS:+--act-words "$$ACT_WORDS"}
+	@$(RUN) -m hw synth $(GEOMETRY) $${SYNTH_OUT:+--out "$$SYNTH_OUT"}
 
 pnr: setup
-	@$(RUN) -m hw pnr $${SYNTH_OUT:+--out "$$SYNTH_OUT"} $${CONFIG:+--config "$$CONFIG"} \
-	  $${ROWS:+--rows "$$ROWS"} $${COLS:+--cols "$$COLS"} \
-	  $${ACC_DEPTH:+--acc-depth "$$ACC_DEPTH"} $${ACT_WORDS:+--act-words "$$ACT_WORDS"}
+	@$(RUN) -m hw pnr $(GEOMETRY) $${SYNTH_OUT:+--out "$$SYNTH_OUT"}
 
 bench: .venv/bench.stamp
 	@$(RUN) -m sim bench

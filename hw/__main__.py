@@ -33,11 +33,13 @@ def config_command(
     config: options.Config = None,
     rows: options.Rows = None,
     cols: options.Cols = None,
+    lanes: options.Lanes = None,
     acc_depth: options.AccDepth = None,
     act_words: options.ActWords = None,
+    wide_words: options.WideWords = None,
 ) -> None:
     """Check a geometry and print all its fields as JSON."""
-    array = options.geometry(config, rows, cols, acc_depth, act_words)
+    array = options.geometry(config, rows, cols, lanes, acc_depth, act_words, wide_words)
     typer.echo(json.dumps(asdict(array), indent=1))
 
 
@@ -47,11 +49,13 @@ def compile_command(
     config: options.Config = None,
     rows: options.Rows = None,
     cols: options.Cols = None,
+    lanes: options.Lanes = None,
     acc_depth: options.AccDepth = None,
     act_words: options.ActWords = None,
+    wide_words: options.WideWords = None,
 ) -> None:
     """Compile FOLDER's network: writes FOLDER/program.bin and FOLDER/program.json."""
-    array = options.geometry(config, rows, cols, acc_depth, act_words)
+    array = options.geometry(config, rows, cols, lanes, acc_depth, act_words, wide_words)
     network = load_network(folder)
     entry = write_program(compile_network(network, array), network, folder)
     kept = sum(tiles["kept"] for tiles in entry["tiles"].values())
@@ -59,8 +63,8 @@ def compile_command(
     typer.echo(
         f"{network.model} for {array.rows}x{array.cols} ({entry['config_digest']}): "
         f"{entry['instructions']} instructions, {kept} of {total} weight tiles, "
-        f"{entry['bytes'] / 1e6:.2f} MB, activations up to word {entry['activation_words']} "
-        f"of {array.act_words}"
+        f"{entry['bytes'] / 1e6:.2f} MB, words used: "
+        + ", ".join(f"{name} {words}" for name, words in entry["words"].items())
     )
 
 
@@ -70,12 +74,7 @@ def disasm(folder: Folder) -> None:
     entry = read_description(folder)
     array = ArrayConfig.from_dict(entry["config"])
     program = list(disassemble(read_stream(folder, entry), array))
-    names = [
-        ", ".join(step["ops"]) or "end of the program"
-        for step in entry["steps"]
-        for _ in range(step["instructions"])
-    ]
-    for line in listing(program, names):
+    for line in listing(program, entry["owners"]):
         typer.echo(line)
 
 

@@ -72,8 +72,8 @@ class ArrayConfig:
                     f"{name}={value}: expected a power of two from {low} to {high}; "
                     f"choose another {name.upper()}"
                 )
-        object.__setattr__(self, "lanes", self.lanes or self.word_bytes)
-        if not _is_power_of_two(self.lanes) or not 4 <= self.lanes <= self.word_bytes:
+        lanes = self.vector_lanes
+        if not _is_power_of_two(lanes) or not 4 <= lanes <= self.word_bytes:
             raise UserError(
                 f"lanes={self.lanes}: expected a power of two from 4 to {self.word_bytes}, the "
                 "larger side of the array; choose another LANES"
@@ -116,6 +116,11 @@ class ArrayConfig:
     def block_lines(self) -> int:
         """Lines of one weight tile's payload."""
         return self.rows * self.cols // self.line_bytes
+
+    @property
+    def vector_lanes(self) -> int:
+        """Features that the vector unit works on in a cycle."""
+        return self.lanes or self.word_bytes
 
     @property
     def norm_rows(self) -> int:

@@ -17,8 +17,12 @@ Cols = Annotated[int | None, typer.Option("--cols", help="Array columns (output 
 AccDepth = Annotated[
     int | None, typer.Option("--acc-depth", help="Tokens that one accumulator bank holds.")
 ]
+Lanes = Annotated[int | None, typer.Option("--lanes", help="Lanes of the vector unit.")]
 ActWords = Annotated[
-    int | None, typer.Option("--act-words", help="Depth of the activation memory, in words.")
+    int | None, typer.Option("--act-words", help="Depth of each int8 memory, in words.")
+]
+WideWords = Annotated[
+    int | None, typer.Option("--wide-words", help="Depth of each int16 memory, in words.")
 ]
 
 
@@ -26,8 +30,10 @@ def geometry(
     config: Path | None,
     rows: int | None,
     cols: int | None,
+    lanes: int | None,
     acc_depth: int | None,
     act_words: int | None,
+    wide_words: int | None,
 ) -> ArrayConfig:
     """The file's geometry, or the default, with the fields that the options name changed.
 
@@ -35,5 +41,10 @@ def geometry(
         UserError: the file cannot be read, or the geometry cannot be built.
     """
     array = array_config(config, rows, cols)
-    named: dict[str, Any] = {"acc_depth": acc_depth, "act_words": act_words}
+    named: dict[str, Any] = {
+        "lanes": lanes,
+        "acc_depth": acc_depth,
+        "act_words": act_words,
+        "wide_words": wide_words,
+    }
     return replace(array, **{name: value for name, value in named.items() if value is not None})

@@ -10,7 +10,7 @@ def core_parameters(config: ArrayConfig) -> dict[str, int]:
     return {
         "Rows": config.rows,
         "Cols": config.cols,
-        "Lanes": config.lanes,
+        "Lanes": config.vector_lanes,
         "AccDepth": config.acc_depth,
         "ActWords": config.act_words,
         "WideWords": config.wide_words,

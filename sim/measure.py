@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,10 +19,12 @@ from hw.program.compiler import Program
 from sim.cycles import CycleModel, NetworkCycles
 from sim.images import InputImage
 from sim.machine.build import build_machine, network_bench
-from sim.machine.run import Case, Conditions, Outcome, run_cases
+from sim.machine.run import Case, Conditions, InstructionCycles, Outcome, run_cases
 from sim.reference import execute
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+END = "end"
+"""Name of the program's end among the operations."""
 _PACKAGES = ("cocotb", "numpy", "numba", "torch", "timm")
 
 
@@ -44,48 +46,69 @@ class Measurement:
     verilator: str
 
     @property
+    def error(self) -> str | None:
+        """What the error register says, or None."""
+        found = self.outcome.error
+        return None if found is None else str(found)
+
+    @property
     def difference(self) -> str | None:
         """The first wrong value, or None when every bit is right."""
         found = self.outcome.difference
         return None if found is None else str(found)
 
     @property
+    def exact(self) -> bool:
+        """The program ended, and every bit that it wrote is right."""
+        return self.error is None and self.difference is None
+
+    @property
     def model_difference(self) -> str | None:
-        """The first step whose cycles are not the cycle model's, or None.
+        """The first instruction whose cycles are not the cycle model's, or None.
 
         The model holds while memory answers at its stated latency, so not with random stalls.
         """
-        if self.conditions.stall_percent or self.difference:
+        if self.conditions.stall_percent or not self.exact:
             return None
-        for step in self._steps():
-            measured = step["end_cycle"] - step["start_cycle"]
-            if measured != step["cycles_model"]:
-                where = step["ops"][0] if step["ops"] else "the end of the program"
-                return (
-                    f"{where} took {measured} cycles, the cycle model says {step['cycles_model']}"
+        problems = [
+            (found.id, f"ends at cycle {found.end_cycle}", self.model.array_ends[found.id])
+            for found in self.outcome.array
+            if found.end_cycle != self.model.array_ends[found.id]
+        ]
+        for found, window in zip(self.outcome.vector, self.model.vector, strict=True):
+            if found.start_cycle != window.start_cycle:
+                problems.append(
+                    (found.id, f"starts at cycle {found.start_cycle}", window.start_cycle)
                 )
-        return None
+            elif found.end_cycle != window.end_cycle:
+                problems.append((found.id, f"ends at cycle {found.end_cycle}", window.end_cycle))
+        if not problems:
+            return next(self._operation_differences(), None)
+        number, measured, modelled = min(problems)
+        return f"{self._owner(number)} {measured}, the cycle model says {modelled}"
+
+    def _operation_differences(self) -> Iterator[str]:
+        for entry in self._operations():
+            if entry["name"] in self.model.by_op and entry["cycles"] != entry["cycles_model"]:
+                yield (
+                    f"{entry['name']} took {entry['cycles']} cycles, the cycle model says "
+                    f"{entry['cycles_model']}"
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """The contents of `cycles.json`."""
         config = self.program.schedule.config
-        outcome, exact = self.outcome, self.difference is None
-        steps = self._steps()
-        on_array = {
-            self.network.ops[step.ops[0]].name: found["end_cycle"] - found["start_cycle"]
-            for step, found in zip(self.program.schedule.steps, steps, strict=False)
-            if step.on_array
-        }
+        outcome = self.outcome
         return {
             "format": FORMAT_VERSION,
             "model": self.network.model,
-            "total_cycles": outcome.total_cycles if exact else None,
-            "bit_exact": exact,
+            "total_cycles": outcome.total_cycles if self.exact else None,
+            "bit_exact": self.exact,
+            "error": self.error,
             "difference": self.difference,
             "cycles_model": self.model.total,
             "model_difference": self.model_difference,
-            "by_op": on_array,
-            "steps": steps,
+            "operations": self._operations(),
             "checksums": self.checksums,
             "config": asdict(config),
             "config_digest": config.digest(),
@@ -96,35 +119,68 @@ class Measurement:
                 "prediction": self.prediction,
             },
             "seconds": round(outcome.seconds, 3),
-            "khz": round(outcome.total_cycles / outcome.seconds / 1e3, 1),
+            "khz": round(outcome.total_cycles / max(outcome.seconds, 1e-9) / 1e3, 1),
             "build_seconds": round(self.build_seconds, 3),
             "wall_seconds": round(self.wall_seconds, 3),
             "tools": tool_versions(self.verilator),
         }
 
-    def _steps(self) -> list[dict[str, Any]]:
-        """Every step that ended, with its cycles by kind, from 0; `end_cycle` is exclusive."""
-        by_id = {instruction.id: instruction for instruction in self.outcome.instructions}
-        steps: list[dict[str, Any]] = []
-        start = 0
-        for step, predicted in zip(self.program.schedule.steps, self.model.by_step, strict=True):
-            if step.instructions[-1].id not in by_id:
-                break
-            measured = [by_id[instruction.id] for instruction in step.instructions]
-            end = measured[-1].end_cycle + 1
-            kinds = {kind: sum(m.kinds[kind] for m in measured) for kind in measured[0].kinds}
-            steps.append(
+    def timeline(self) -> dict[str, Any]:
+        """The contents of `timeline.json`: when every unit worked on what, first and last cycle.
+
+        Array and vector unit: [instruction, first, last]; output stage: [instruction, first, last]
+        of an output tile's writes. `owners` names the operation of every instruction.
+        """
+        entries = self.program.schedule.entries
+        tiles = [e.instruction.id for e in entries for _ in range(e.instruction.tiles)]
+        return {
+            "format": FORMAT_VERSION,
+            "total_cycles": self.outcome.total_cycles,
+            "owners": [self._owner(number) for number in range(len(entries))],
+            "array": [[i.id, i.start_cycle, i.end_cycle] for i in self.outcome.array],
+            "vector": [[i.id, i.start_cycle, i.end_cycle] for i in self.outcome.vector],
+            "output": [
+                [number, *window]
+                for number, window in zip(tiles, self.outcome.tiles, strict=False)
+            ],
+        }
+
+    def _owner(self, number: int) -> str:
+        index = self.program.schedule.entries[number].op
+        return END if index is None else self.network.ops[index].name
+
+    def _operations(self) -> list[dict[str, Any]]:
+        """Every operation in the order of the network, then the program's end.
+
+        `kinds` are the cycles that are no other operation's, `cycles` their sum; `start_cycle` and
+        `end_cycle` (exclusive) span all its instructions, `busy` counts the cycles in which one of
+        them was at work.
+        """
+        array, vector = self.outcome.array, self.outcome.vector
+        found: dict[str, list[InstructionCycles]] = {}
+        for instruction in (*array, *vector):
+            found.setdefault(self._owner(instruction.id), []).append(instruction)
+        on_array = {self._owner(instruction.id) for instruction in array}
+        at_end = self.model.total - sum(self.model.by_op.values())
+        operations = []
+        for name in (*(op.name for op in self.network.ops), END):
+            parts = found.get(name, [])
+            if not parts:
+                continue
+            kinds = {kind: sum(part.kinds[kind] for part in parts) for kind in parts[0].kinds}
+            operations.append(
                 {
-                    "ops": [self.network.ops[index].name for index in step.ops],
-                    "on_array": step.on_array,
-                    "start_cycle": start,
-                    "end_cycle": end,
+                    "name": name,
+                    "unit": "array" if name in on_array else "vector",
                     "kinds": kinds,
-                    "cycles_model": predicted,
+                    "cycles": sum(kinds.values()),
+                    "cycles_model": self.model.by_op.get(name, at_end),
+                    "start_cycle": min(part.start_cycle for part in parts),
+                    "end_cycle": max(part.end_cycle for part in parts) + 1,
+                    "busy": sum(part.end_cycle - part.start_cycle + 1 for part in parts),
                 }
             )
-            start = end
-        return steps
+        return operations
 
 
 def checksum(values: NDArray[np.integer]) -> str:
@@ -162,7 +218,7 @@ def measure(
         UserError: when tools are missing, the build fails or the simulator dies.
     """
     started = time.monotonic()
-    bench = network_bench(program.schedule.config, program.stream.size)
+    bench = network_bench(program.schedule.config, program.dram_bytes)
     machine = build_machine(bench, waves=waves is not None)
     build_seconds = time.monotonic() - started
     tensors = execute(network, image.patches)

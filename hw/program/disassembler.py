@@ -12,6 +12,7 @@ from hw.errors import UserError
 from hw.program.isa import (
     INSTRUCTION_WORDS,
     MODES,
+    NORM_BYTES,
     OPCODES,
     TABLE_BYTES,
     Instruction,
@@ -37,7 +38,7 @@ class Decoded:
     weight_bytes: int
     """Payload of the blocks in the stream."""
     metadata_bytes: int
-    """Everything else: the instruction, the GELU table, headers, biases and scales."""
+    """Everything else: the instruction, tables, headers, biases and scales, words to load."""
 
 
 def disassemble(data: bytes, config: ArrayConfig) -> Iterator[Decoded]:
@@ -55,6 +56,7 @@ def disassemble(data: bytes, config: ArrayConfig) -> Iterator[Decoded]:
         if instruction.opcode not in _OPCODE_NAMES or instruction.mode not in _MODE_NAMES:
             raise UserError(f"program: no instruction at byte {position}; compile it again")
         position += instruction_bytes(config) + instruction.gelu * TABLE_BYTES
+        position += _data_bytes(instruction, config)
         blocks = [0] * instruction.tiles
         streamed = instruction.mode == MODES["STREAM"]
         for tile in range(instruction.tiles):
@@ -76,6 +78,15 @@ def _words(data: bytes, position: int, count: int) -> list[int]:
     return [int(word) for word in np.frombuffer(data, "<u4", count, position)]
 
 
+def _data_bytes(instruction: Instruction, config: ArrayConfig) -> int:
+    """Bytes behind a LOAD or a LAYERNORM."""
+    if instruction.opcode == OPCODES["LOAD"]:
+        return instruction.operand * config.word_bytes * (1 + instruction.wide)
+    if instruction.opcode == OPCODES["LAYERNORM"]:
+        return instruction.rows * config.word_bytes * NORM_BYTES
+    return 0
+
+
 def listing(program: Sequence[Decoded], names: Sequence[str]) -> Iterator[str]:
     """The program as text, a line an instruction.
 
@@ -83,8 +94,8 @@ def listing(program: Sequence[Decoded], names: Sequence[str]) -> Iterator[str]:
         names: what each instruction works for.
     """
     yield (
-        f"{'id':>5} {'offset':>9} {'opcode':7}{'mode':8}{'tokens':>6} {'tiles':>5} {'blocks':>6} "
-        f"{'in':>7} {'weights':>7} {'out':>7} {'bytes':>9}  operation"
+        f"{'id':>5} {'offset':>9} {'opcode':10}{'mode':8}{'tokens':>6} {'tiles':>5} {'blocks':>6} "
+        f"{'in':>7} {'second':>8} {'out':>8} {'bytes':>9}  operation"
     )
     for entry, name in zip(program, names, strict=True):
         yield f"{_line(entry)}  {name}"
@@ -93,13 +104,17 @@ def listing(program: Sequence[Decoded], names: Sequence[str]) -> Iterator[str]:
 def _line(entry: Decoded) -> str:
     i = entry.instruction
     size = entry.weight_bytes + entry.metadata_bytes
-    start = f"{i.id:5} {entry.offset:9} {_OPCODE_NAMES[i.opcode]:7}"
-    if i.opcode != OPCODES["MATMUL"]:
-        return f"{start}{'':55} {size:9}"
-    weights = "" if i.mode == MODES["STREAM"] else i.w_addr
-    flags = [name for name in ("gelu", "wide", "drain") if getattr(i, name)]
+    flags: list[str]
+    if i.is_matmul:
+        mode, second = _MODE_NAMES[i.mode], "" if i.mode == MODES["STREAM"] else str(i.w_addr)
+        counts = f"{i.tokens:6} {i.tiles:5} {sum(entry.blocks):6}"
+        flags = [name for name in ("gelu", "wide", "normal") if getattr(i, name)]
+    else:
+        mode, second = "", str(i.operand) if i.second else ""
+        counts = f"{i.tokens:6} {i.rows:5} {'':6}" if i.rows else " " * 19
+        flags = [n for n in ("sums", "wide", "write", "stats", "fresh") if getattr(i, n)]
+    places = f"{i.in_addr:7} {second:>8} {i.out_addr:8}" if i.tokens or i.operand else " " * 25
     return (
-        f"{start}{_MODE_NAMES[i.mode]:8}{i.tokens:6} {i.tiles:5} {sum(entry.blocks):6} "
-        f"{i.in_addr:7} {weights:>7} {i.out_addr:7} {size:9}"
+        f"{i.id:5} {entry.offset:9} {_OPCODE_NAMES[i.opcode]:10}{mode:8}{counts} {places} {size:9}"
         + (f"  [{' '.join(flags)}]" if flags else "")
     )

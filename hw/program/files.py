@@ -11,16 +11,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hw.artifacts import read_json, replacing, write_json
 from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.ir import Network
-from hw.program.compiler import Program
-from hw.program.schedule import build_schedule, kept_tiles
+from hw.program.compiler import Program, compile_network, record_bytes
+from hw.program.layout import Memory
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _REMEDY = "run `python -m hw compile` again"
 
 
@@ -59,21 +57,29 @@ def write_program(program: Program, network: Network, folder: Path) -> dict[str,
         "bytes": int(program.stream.size),
         "beats": program.beats,
         "instructions": len(schedule.instructions),
-        "activation_words": max(p.base + p.words for p in schedule.placements.values()),
-        "steps": [
-            {
-                "ops": [network.ops[index].name for index in step.ops],
-                "on_array": step.on_array,
-                "first_instruction": step.instructions[0].id,
-                "instructions": len(step.instructions),
-            }
-            for step in schedule.steps
+        "image_bytes": record_bytes(program.image, schedule.config),
+        "program_base": program.base,
+        "result_base": program.result_base,
+        "result_words": program.result_words,
+        "words": {
+            memory.value: max(
+                (p.base + p.words for p in schedule.placements.values() if p.memory is memory),
+                default=0,
+            )
+            for memory in Memory
+        },
+        "owners": [
+            "end of the program" if entry.op is None else network.ops[entry.op].name
+            for entry in schedule.entries
         ],
         "tiles": {
             name: {"total": int(kept.size), "kept": int(kept.sum())}
             for name, kept in program.kept.items()
         },
-        "placements": {name: asdict(place) for name, place in schedule.placements.items()},
+        "placements": {
+            name: {**asdict(place), "memory": place.memory.value}
+            for name, place in schedule.placements.items()
+        },
     }
     with replacing(folder / "program.bin") as path:
         path.write_bytes(program.stream.tobytes())
@@ -134,8 +140,12 @@ def read_program(folder: Path, network: Network) -> Program:
         raise UserError(
             f"{folder / 'program.json'}: no array configuration ({error}); {_REMEDY}"
         ) from error
-    schedule = build_schedule(network, config)
-    return Program(schedule, kept_tiles(network, schedule), np.frombuffer(data, np.uint8))
+    program = compile_network(network, config)
+    if program.stream.tobytes() != data:
+        raise UserError(
+            f"{folder / 'program.bin'}: not what this version compiles the network to; {_REMEDY}"
+        )
+    return program
 
 
 def with_memory_latency(program: Program, cycles: int) -> Program:

@@ -9,12 +9,18 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hw.errors import UserError
-from hw.integer import INT16_MAX, NORM_FRACTION_BITS, WEIGHT_MAX, quantize_multiplier
+from hw.integer import (
+    EPSILON_BITS,
+    INT16_MAX,
+    NORM_FRACTION_BITS,
+    WEIGHT_MAX,
+    quantize_multiplier,
+)
 from prune.quantize.scales import Floats, round_half_up, weight_scales
 
 _BIAS_LIMIT = float(1 << 30)
 """Biases stay below it, so that bias and products together fit int32."""
-_EPSILON_LIMIT = 1 << 50
+_EPSILON_LIMIT = (1 << EPSILON_BITS) - 1
 _NORM_SHIFT_MAX = 30
 _FACTOR_LIMIT = 2.0**15 - 1
 

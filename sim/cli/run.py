@@ -33,8 +33,10 @@ def run(
     config: options.Config = None,
     rows: options.Rows = None,
     cols: options.Cols = None,
+    lanes: options.Lanes = None,
     acc_depth: options.AccDepth = None,
     act_words: options.ActWords = None,
+    wide_words: options.WideWords = None,
     latency: Annotated[
         int | None, typer.Option(help="Cycles that memory takes to answer, else mem_latency.")
     ] = None,
@@ -48,11 +50,11 @@ def run(
     """Simulate FOLDER's network on one image and write FOLDER/cycles.json.
 
     Without a geometry the compiled program is run; with another one than its, the network is
-    compiled anew. Every value that the array writes is compared with the integer reference, and
-    the cycles of every step with the cycle model: exits with 1 when one differs.
+    compiled anew. Every value that the machine writes is compared with the integer reference, and
+    the cycles of every instruction with the cycle model: exits with 1 when one differs.
     """
     network = load_network(folder)
-    named = (config, rows, cols, acc_depth, act_words)
+    named = (config, rows, cols, lanes, acc_depth, act_words, wide_words)
     wanted = options.geometry(*named) if any(value is not None for value in named) else None
     program = _program(folder, network, wanted)
     if latency is not None:
@@ -66,6 +68,7 @@ def run(
     conditions = Conditions(array.mem_latency, stall, seed)
     result = measure(network, program, chosen, conditions, sys.stderr.isatty(), waves)
     entry = {**result.to_dict(), "network_digest": network_digest(folder)}
+    write_json(folder / "timeline.json", result.timeline())
     write_json(folder / "cycles.json", entry)
     _judge(result, entry["khz"])
 
@@ -80,7 +83,7 @@ def _program(folder: Path, network: Network, wanted: ArrayConfig | None) -> Prog
 
 
 def _judge(result: Measurement, khz: float) -> None:
-    for problem in (result.difference, result.model_difference):
+    for problem in (result.error, result.difference, result.model_difference):
         if problem is not None:
             typer.echo(f"error: {result.network.model}: {problem}", err=True)
             raise typer.Exit(FAILED)

@@ -76,7 +76,7 @@ def _geometry(
         "acc_depth": acc_depth,
         "act_words": act_words,
     }
-    base = DEFAULT_GEOMETRY if config is None else options.geometry(config, *[None] * 4)
+    base = DEFAULT_GEOMETRY if config is None else options.geometry(config, *[None] * 6)
     return replace(base, **{field: value for field, value in named.items() if value is not None})
 
 

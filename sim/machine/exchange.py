@@ -3,8 +3,8 @@
 `N.memory` is DRAM: image record, program, room for the result. `N.array` and `N.vector` hold every
 write of the array's output stage and of the vector unit, in order. A write is 8 bytes, memory (0
 int8, 1 int16), slice of the word, two zeros and the word's address, then its lanes as int16 (int8
-values fill the low half, as the machine's lanes do). `N.result` comes back: the words stored, a beat
-a line.
+values fill the low half, as the machine's lanes do). `N.result` comes back: the words stored, a
+beat a line.
 
 All follow `$fread`: the most significant byte of a word comes first.
 """
@@ -73,7 +73,7 @@ def array_writes(network: Network, program: Program) -> Iterator[Writes]:
 def vector_writes(program: Program) -> Iterator[Writes]:
     """What the vector unit writes."""
     config = program.schedule.config
-    slices = config.word_bytes // config.lanes
+    slices = config.word_bytes // config.vector_lanes
     for entry in program.schedule.entries:
         instruction = entry.instruction
         if not instruction.is_vector or entry.output is None:
@@ -178,7 +178,7 @@ def write_case(
         path.write_bytes(np.ascontiguousarray(beats[:, ::-1]).tobytes())
     for name, writes, lanes in (
         ("array", array_writes(network, program), config.cols),
-        ("vector", vector_writes(program), config.lanes),
+        ("vector", vector_writes(program), config.vector_lanes),
     ):
         _write_records(folder / f"{number}.{name}", writes, lanes, network, program, tensors)
 
@@ -195,13 +195,18 @@ def read_result(path: Path, network: Network, program: Program) -> NDArray[np.in
     Raises:
         UserError: when the simulator left something else.
     """
-    config = program.schedule.config
-    place = program.schedule.placements[network.output]
     lines = path.read_text().split()
     if len(lines) != result_beats(program):
         raise UserError(f"{path}: {len(lines)} beats, expected {result_beats(program)}")
     data = b"".join(bytes.fromhex(line)[::-1] for line in lines)
+    return result_values(data, network, program)
+
+
+def result_values(data: bytes, network: Network, program: Program) -> NDArray[np.int16]:
+    """The network's output, (tokens, features), from the bytes of its words."""
+    config = program.schedule.config
+    place = program.schedule.placements[network.output]
     words = np.frombuffer(data, "<i2").reshape(-1, config.store_bytes // 2)
-    words = words[:, : config.word_bytes].reshape(place.word_rows, place.tokens, -1)
-    padded = words.transpose(1, 0, 2).reshape(place.tokens, -1)
+    rows = words[:, : config.word_bytes].reshape(place.word_rows, place.tokens, -1)
+    padded = rows.transpose(1, 0, 2).reshape(place.tokens, -1)
     return padded[:, place.positions(config.word_bytes)].astype(np.int16)

@@ -290,7 +290,7 @@ def _difference(case: Case, entry: dict[str, Any]) -> Difference:
     name = found[0].entry.output
     _, row, part = writes.rows[number // writes.tokens]
     token = writes.entry.first_token + number % writes.tokens
-    lanes = config.cols if port == 0 else config.lanes
+    lanes = config.cols if port == 0 else config.vector_lanes
     expected, actual = (_lanes(int(str(entry[key]), 16), lanes) for key in ("expected", "actual"))
     lane = next((i for i in range(lanes) if expected[i] != actual[i]), 0)
     placement = case.program.schedule.placements[name]
