@@ -24,8 +24,10 @@ blockvit: Vision Transformers on a block-sparse systolic array
   METHOD     pruning method, see `python -m prune run --help`            its default
   BLOCK      prunable block, OUTxIN features                             one tile
   ROWS COLS  array size: input features, output features of a tile       16 16
+  LANES      lanes of the vector unit                                    larger of the two
   ACC_DEPTH  tokens that one accumulator bank holds                      256
-  ACT_WORDS  depth of the activation memory, in words                    131072
+  ACT_WORDS  depth of each int8 memory, in words                         65536
+  WIDE_WORDS depth of each int16 memory, in words                        32768
   CONFIG     JSON file of other fields of ArrayConfig                    none
   CKPT       checkpoint, .safetensors or .pth                            timm's weights
   DATA       folder of calibration images                                bundled images
@@ -43,8 +45,8 @@ MODEL ?= demo
 BUDGET ?= 0.5
 SEED ?= 0
 PYTHON ?= python3.11
-SETTINGS := MODEL BUDGET UNIT METHOD BLOCK ROWS COLS ACC_DEPTH ACT_WORDS CONFIG CKPT DATA SEED IMAGE \
-            WAVES OUT SYNTH_OUT TB PYTHON
+SETTINGS := MODEL BUDGET UNIT METHOD BLOCK ROWS COLS LANES ACC_DEPTH ACT_WORDS WIDE_WORDS CONFIG CKPT \
+            DATA SEED IMAGE WAVES OUT SYNTH_OUT TB PYTHON
 
 # The value of a setting is text: a $ in it means nothing to make, here or in a make below.
 $(foreach name,$(filter-out OUT,$(SETTINGS)),$(eval override $(name) := $$(value $(name))))
@@ -62,6 +64,9 @@ MAKEOVERRIDES :=
 
 RUN := .venv/bin/python
 INSTALL := PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+GEOMETRY := $${CONFIG:+--config "$$CONFIG"} $${ROWS:+--rows "$$ROWS"} $${COLS:+--cols "$$COLS"} \
+  $${LANES:+--lanes "$$LANES"} $${ACC_DEPTH:+--acc-depth "$$ACC_DEPTH"} \
+  $${ACT_WORDS:+--act-words "$$ACT_WORDS"} $${WIDE_WORDS:+--wide-words "$$WIDE_WORDS"}
 
 .PHONY: help setup synth-sim synth pnr test test-all tb bench lint clean
 
@@ -96,19 +101,13 @@ test-all: setup
 	@$(RUN) -m pytest -q
 
 tb: setup
-	@$(RUN) -m sim tb $${TB:+"$$TB"} $${WAVES:+--waves} $${CONFIG:+--config "$$CONFIG"} \
-	  $${ROWS:+--rows "$$ROWS"} $${COLS:+--cols "$$COLS"} \
-	  $${ACC_DEPTH:+--acc-depth "$$ACC_DEPTH"} $${ACT_WORDS:+--act-words "$$ACT_WORDS"}
+	@$(RUN) -m sim tb $${TB:+"$$TB"} $${WAVES:+--waves} $(GEOMETRY)
 
 synth: setup
-	@$(RUN) -m hw synth $${SYNTH_OUT:+--out "$$SYNTH_OUT"} $${CONFIG:+--config "$$CONFIG"} \
-	  $${ROWS:+--rows "$$ROWS"} $${COLS:+--cols "$$COLS"} \
-	  $${ACC_DEPTH:+--acc-depth "$$ACC_DEPTH"} $${ACT_WORDS:+--act-words "$$ACT_WORDS"}
+	@$(RUN) -m hw synth $${SYNTH_OUT:+--out "$$SYNTH_OUT"} $(GEOMETRY)
 
 pnr: setup
-	@$(RUN) -m hw pnr $${SYNTH_OUT:+--out "$$SYNTH_OUT"} $${CONFIG:+--config "$$CONFIG"} \
-	  $${ROWS:+--rows "$$ROWS"} $${COLS:+--cols "$$COLS"} \
-	  $${ACC_DEPTH:+--acc-depth "$$ACC_DEPTH"} $${ACT_WORDS:+--act-words "$$ACT_WORDS"}
+	@$(RUN) -m hw pnr $${SYNTH_OUT:+--out "$$SYNTH_OUT"} $(GEOMETRY)
 
 bench: .venv/bench.stamp
 	@$(RUN) -m sim bench

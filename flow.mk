@@ -18,7 +18,7 @@ FORCE:
 
 settings/config: FORCE
 	@+$(FLOW)
-	{ show ROWS COLS ACC_DEPTH ACT_WORDS CONFIG; dated "$$CONFIG"; code hw/config.py; } | keep $@
+	{ show ROWS COLS LANES ACC_DEPTH ACT_WORDS WIDE_WORDS CONFIG; dated "$$CONFIG"; code hw/config.py; } | keep $@
 
 settings/prune: FORCE
 	@+$(FLOW)
@@ -26,7 +26,7 @@ settings/prune: FORCE
 	  show MODEL BUDGET UNIT METHOD BLOCK CKPT DATA SEED
 	  dated "$$CKPT"
 	  dated "$$DATA"
-	  code prune 'hw/*.py' hw/program sim/cycles.py sim/reference.py
+	  code prune 'hw/*.py' hw/program sim/cycles.py sim/events.py sim/reference.py
 	} | keep $@
 
 settings/compile: FORCE
@@ -52,7 +52,8 @@ config.json: settings/config
 	@$(FLOW)
 	trap 'rm -f .config.json' EXIT
 	tool hw config $${ROWS:+--rows "$$ROWS"} $${COLS:+--cols "$$COLS"} \
-	  $${ACC_DEPTH:+--acc-depth "$$ACC_DEPTH"} $${ACT_WORDS:+--act-words "$$ACT_WORDS"} \
+	  $${LANES:+--lanes "$$LANES"} $${ACC_DEPTH:+--acc-depth "$$ACC_DEPTH"} \
+	  $${ACT_WORDS:+--act-words "$$ACT_WORDS"} $${WIDE_WORDS:+--wide-words "$$WIDE_WORDS"} \
 	  $${CONFIG:+--config "$$CONFIG"} > .config.json
 	mv .config.json $@
 

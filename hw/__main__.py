@@ -39,7 +39,15 @@ def config_command(
     wide_words: options.WideWords = None,
 ) -> None:
     """Check a geometry and print all its fields as JSON."""
-    array = options.geometry(config, rows, cols, lanes, acc_depth, act_words, wide_words)
+    array = options.geometry(
+        config,
+        rows=rows,
+        cols=cols,
+        lanes=lanes,
+        acc_depth=acc_depth,
+        act_words=act_words,
+        wide_words=wide_words,
+    )
     typer.echo(json.dumps(asdict(array), indent=1))
 
 
@@ -55,7 +63,15 @@ def compile_command(
     wide_words: options.WideWords = None,
 ) -> None:
     """Compile FOLDER's network: writes FOLDER/program.bin and FOLDER/program.json."""
-    array = options.geometry(config, rows, cols, lanes, acc_depth, act_words, wide_words)
+    array = options.geometry(
+        config,
+        rows=rows,
+        cols=cols,
+        lanes=lanes,
+        acc_depth=acc_depth,
+        act_words=act_words,
+        wide_words=wide_words,
+    )
     network = load_network(folder)
     entry = write_program(compile_network(network, array), network, folder)
     kept = sum(tiles["kept"] for tiles in entry["tiles"].values())

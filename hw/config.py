@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from hw.errors import UserError
 
@@ -139,6 +139,15 @@ class ArrayConfig:
     @property
     def pes(self) -> int:
         return self.rows * self.cols
+
+    def with_bandwidth(self, bytes_per_cycle: int) -> ArrayConfig:
+        """The same machine, its memory port as wide as needed and DRAM as slow as named.
+
+        Args:
+            bytes_per_cycle: a power of two.
+        """
+        width = max(self.mem_bytes, bytes_per_cycle)
+        return replace(self, mem_bytes=width, mem_interval=width // bytes_per_cycle)
 
     def digest(self) -> str:
         """First 12 hex digits of the SHA-256 of all fields."""

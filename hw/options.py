@@ -27,24 +27,13 @@ WideWords = Annotated[
 
 
 def geometry(
-    config: Path | None,
-    rows: int | None,
-    cols: int | None,
-    lanes: int | None,
-    acc_depth: int | None,
-    act_words: int | None,
-    wide_words: int | None,
+    config: Path | None, base: ArrayConfig | None = None, **named: int | None
 ) -> ArrayConfig:
-    """The file's geometry, or the default, with the fields that the options name changed.
+    """The file's geometry, else `base`, else the default, with the fields named changed.
 
     Raises:
         UserError: the file cannot be read, or the geometry cannot be built.
     """
-    array = array_config(config, rows, cols)
-    named: dict[str, Any] = {
-        "lanes": lanes,
-        "acc_depth": acc_depth,
-        "act_words": act_words,
-        "wide_words": wide_words,
-    }
-    return replace(array, **{name: value for name, value in named.items() if value is not None})
+    array = base if base is not None and config is None else array_config(config)
+    fields: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    return replace(array, **fields)

@@ -86,9 +86,7 @@ class CycleModel:
             places.append(place)
         offsets = np.cumsum(np.concatenate(counts))
         stream = (offsets, np.concatenate(indices), np.concatenate(places))
-        ends, starts, waits = evaluate(
-            self._instructions, self._tile_start, stream, self._geometry
-        )
+        ends, starts, waits = evaluate(self._instructions, self._tile_start, stream, self._geometry)
         return self._summary(ends, starts, waits)
 
     def _summary(self, ends: IntArray, starts: IntArray, waits: IntArray) -> NetworkCycles:

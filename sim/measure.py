@@ -142,8 +142,7 @@ class Measurement:
             "array": [[i.id, i.start_cycle, i.end_cycle] for i in self.outcome.array],
             "vector": [[i.id, i.start_cycle, i.end_cycle] for i in self.outcome.vector],
             "output": [
-                [number, *window]
-                for number, window in zip(tiles, self.outcome.tiles, strict=False)
+                [number, *window] for number, window in zip(tiles, self.outcome.tiles, strict=False)
             ],
             "waits": [list(wait) for wait in self.outcome.waits],
             "memory": {"interval": BEATS_EVERY, "beats": self.outcome.beats},

@@ -91,9 +91,9 @@ def _words(values: list[int] | NDArray[np.integer], line_bytes: int) -> Bytes:
 def _tile_header(
     blocks: int,
     place: int,
-    bias: NDArray[np.int32],
-    mult: NDArray[np.uint16],
-    shift: NDArray[np.uint8],
+    bias: NDArray[np.integer],
+    mult: NDArray[np.integer],
+    shift: NDArray[np.integer],
     line_bytes: int,
 ) -> Bytes:
     scales = mult.astype(np.uint32) | shift.astype(np.uint32) << 16
@@ -135,8 +135,8 @@ class _LayerTiles:
             header = np.zeros((index.size, line), np.uint8)
             header[:, :4] = index.astype("<u4").view(np.uint8).reshape(-1, 4)
             payload = self.tiles[index, n].reshape(index.size, config.pes).view(np.uint8)
-            params = (self.params[suffix][n] for suffix in ("bias", "mult", "shift"))
-            yield _tile_header(index.size, int(place), *params, line)
+            bias, mult, shift = (self.params[suffix][n] for suffix in ("bias", "mult", "shift"))
+            yield _tile_header(index.size, int(place), bias, mult, shift, line)
             yield np.concatenate([header, payload], axis=1).ravel()
 
 

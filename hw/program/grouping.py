@@ -36,13 +36,13 @@ def group_operations(network: Network) -> list[Group]:
         count = 1
         following = ops[index + 1 :]
         match ops[index], following[:2]:
-            case Scores(), [Softmax() as softmax, Attend() as attend] if (
-                _reads(softmax, ops[index]) and _reads(attend, softmax)
-            ):
+            case Scores(), [Softmax() as softmax, Attend() as attend] if _reads(
+                softmax, ops[index]
+            ) and _reads(attend, softmax):
                 count = 3
-            case Linear(), [Add() | Embed() as add, *rest] if (
-                _reads(add, ops[index]) and _single_sum(network, add, ops[index])
-            ):
+            case Linear(), [Add() | Embed() as add, *rest] if _reads(
+                add, ops[index]
+            ) and _single_sum(network, add, ops[index]):
                 count = 2
                 if rest and isinstance(rest[0], LayerNorm) and _reads(rest[0], add):
                     count = 3

@@ -149,9 +149,7 @@ class _Lowering:
 
     # Array
 
-    def linear(
-        self, index: int, chunk: tuple[int, int], row: int | None = None
-    ) -> Iterator[Entry]:
+    def linear(self, index: int, chunk: tuple[int, int], row: int | None = None) -> Iterator[Entry]:
         """A linear layer on some tokens: all output tiles, or those of one word row."""
         op = self.network.ops[index]
         assert isinstance(op, Linear)

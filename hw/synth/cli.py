@@ -27,8 +27,10 @@ def synth(
     config: options.Config = None,
     rows: options.Rows = None,
     cols: options.Cols = None,
+    lanes: options.Lanes = None,
     acc_depth: options.AccDepth = None,
     act_words: options.ActWords = None,
+    wide_words: options.WideWords = None,
     out: Out = FOLDER,
 ) -> None:
     """Synthesize the core for UltraScale+: LUT, FF, DSP and block RAM of every module.
@@ -38,7 +40,15 @@ def synth(
     Fails on latches, on multipliers outside of DSPs, on more than one DSP an array element and on
     activation or accumulator memories outside of block RAM.
     """
-    array = options.geometry(config, rows, cols, acc_depth, act_words)
+    array = options.geometry(
+        config,
+        rows=rows,
+        cols=cols,
+        lanes=lanes,
+        acc_depth=acc_depth,
+        act_words=act_words,
+        wide_words=wide_words,
+    )
     console = Console()
     if not console.is_terminal:
         console = Console(width=TERMINAL_WIDTH)
@@ -66,8 +76,10 @@ def pnr(
     config: options.Config = None,
     rows: options.Rows = None,
     cols: options.Cols = None,
+    lanes: options.Lanes = None,
     acc_depth: options.AccDepth = None,
     act_words: options.ActWords = None,
+    wide_words: options.WideWords = None,
     out: Out = FOLDER,
     seed: Annotated[int, typer.Option(help="Start of the placement.")] = 1,
 ) -> None:
@@ -75,12 +87,16 @@ def pnr(
 
     Writes OUT/pnr.json. Without --config, the geometry is a 4x4 array with little memory.
     """
-    if config is None:
-        named = {"rows": rows, "cols": cols, "acc_depth": acc_depth, "act_words": act_words}
-        fields = {name: value for name, value in named.items() if value is not None}
-        array = ArrayConfig.from_dict(SMALL | fields)
-    else:
-        array = options.geometry(config, rows, cols, acc_depth, act_words)
+    array = options.geometry(
+        config,
+        ArrayConfig.from_dict(SMALL),
+        rows=rows,
+        cols=cols,
+        lanes=lanes,
+        acc_depth=acc_depth,
+        act_words=act_words,
+        wide_words=wide_words,
+    )
     placed = place_and_route(array, seed)
     write_json(out / "pnr.json", placed)
     seconds, path = placed["seconds"], placed["critical_path"]

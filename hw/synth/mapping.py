@@ -58,6 +58,7 @@ class Mapped:
     """Those of them that are left to look-up tables."""
     memories: list[Memory]
     seconds: float
+    """Processor time that it took."""
 
 
 def cache_folder() -> Path:

@@ -58,6 +58,7 @@ def place_and_route(config: ArrayConfig, seed: int = 1) -> Placed:
         _route(folder, seed)
         report = json.loads((folder / "report.json").read_text())
         seconds = {"synthesis": mapped - began, "place_and_route": time.monotonic() - mapped}
+    _check_array(report, config)
     (clock,) = report["fmax"].values()
     return {
         "schema_version": 1,
@@ -91,6 +92,16 @@ def _route(folder: Path, seed: int) -> None:
         reason = errors[0] if errors else f"status {result.returncode}"
         raise UserError(
             f"nextpnr-ecp5 on {DEVICE}: {reason}; choose smaller ROWS, COLS, ACC_DEPTH or ACT_WORDS"
+        )
+
+
+def _check_array(report: dict[str, Any], config: ArrayConfig) -> None:
+    """A clock of a core whose array reaches no output, and so has vanished, would mean nothing."""
+    used = report["utilization"]["MULT18X18D"]["used"]
+    if used < config.pes // (2 if config.dsp_pack else 1):
+        raise UserError(
+            f"place and route: {used} multipliers left of {config.rows}x{config.cols} elements; "
+            "the core's results have to reach its ports"
         )
 
 

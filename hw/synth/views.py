@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -54,20 +55,31 @@ def _number(value: float) -> str:
     return f"{value:,.1f}" if value % 1 else f"{int(value):,}"
 
 
+def _names(synthesis: Synthesis) -> list[str]:
+    """A name a module; the first instance's beside it where a module has several parameters."""
+    kinds = Counter(entry["module"] for entry in synthesis["modules"])
+    return [
+        f"{entry['module']} {entry['first_instance'].rpartition('.')[2]}"
+        if kinds[entry["module"]] > 1
+        else entry["module"]
+        for entry in synthesis["modules"]
+    ]
+
+
 def _module_rows(synthesis: Synthesis) -> Iterator[list[str]]:
     """Module, instances, and what all instances take, without the modules below them."""
-    for entry in synthesis["modules"]:
+    for name, entry in zip(_names(synthesis), synthesis["modules"], strict=True):
         number = entry["instances"]
-        figures = [_number(entry["own"][name] * number) for name in _HEADS]
-        yield [entry["module"], str(number), *figures]
+        figures = [_number(entry["own"][resource] * number) for resource in _HEADS]
+        yield [name, str(number), *figures]
 
 
 def _memory_rows(synthesis: Synthesis) -> Iterator[list[str]]:
-    for entry in synthesis["modules"]:
+    for name, entry in zip(_names(synthesis), synthesis["modules"], strict=True):
         for memory in entry["memories"]:
             if memory["bits"] >= _SHOWN_BITS:
                 yield [
-                    f"{entry['module']}.{memory['name']}",
+                    f"{name}.{memory['name']}",
                     str(entry["instances"]),
                     f"{memory['words']:,} x {memory['bits'] // memory['words']:,}",
                     f"{memory['read_ports']} / {memory['write_ports']}",
@@ -102,7 +114,7 @@ def to_markdown(synthesis: Synthesis) -> str:
         f"# {_title(synthesis)}",
         "",
         f"yosys {synthesis['tools']['yosys']}, configuration {synthesis['config_digest']}, "
-        f"{synthesis['yosys_seconds']} s. {_LIMITS}",
+        f"{synthesis['processor_seconds']} s of processor time. {_LIMITS}",
         "",
         "All instances of a module, without the modules below it:",
         "",

@@ -29,6 +29,7 @@ class Progress:
 
     module: str
     seconds: float
+    """Processor time."""
     known: bool
 
 
@@ -61,7 +62,7 @@ def synthesize(
         "parameters": wanted.parameters,
         "tools": {"yosys": yosys_version()},
         "seconds": round(time.monotonic() - began, 1),
-        "yosys_seconds": round(sum(mapped.seconds for mapped in outcomes.values()), 1),
+        "processor_seconds": round(sum(mapped.seconds for mapped in outcomes.values()), 1),
         "total": asdict(total),
         "problems": problems(parts, config),
         "modules": [_entry(part, outcomes[part.name]) for part in parts],

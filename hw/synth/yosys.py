@@ -11,14 +11,15 @@ from pathlib import Path
 from hw.errors import UserError
 
 _RUNNER = """
-import sys, time
+import os, sys
 from pyosys import libyosys
-design, began = libyosys.Design(), time.monotonic()
+design, began = libyosys.Design(), 0.0
 for line in sys.stdin:
     command = line.strip()
     if command.startswith("#"):
-        print(f"mark {time.monotonic() - began:.3f} {command[1:]}", file=sys.stderr, flush=True)
-        began = time.monotonic()
+        now = sum(os.times()[:4])
+        print(f"mark {now - began:.3f} {command[1:]}", file=sys.stderr, flush=True)
+        began = now
     else:
         libyosys.run_pass(command, design)
 """
@@ -36,7 +37,8 @@ def run_yosys(
 ) -> None:
     """Run yosys commands in `folder`, whose files they name; their output goes to `log` there.
 
-    A command `#NAME` calls `marked` with NAME and the seconds since the last mark.
+    A command `#NAME` calls `marked` with NAME and the processor seconds since the last
+    mark.
 
     Raises:
         UserError: when a command fails, with its first error.

@@ -49,7 +49,7 @@ def run_machine(shape: Shape, config: ArrayConfig) -> MachineRun:
     predicted = model.evaluate(program.kept).total
     model_seconds = time_model(model, program.kept)
     started = time.perf_counter()
-    machine = build_machine(network_bench(config, program.stream.size))
+    machine = build_machine(network_bench(config, program.dram_bytes))
     built = time.perf_counter()
     case = Case(network, program, tensors, expected_cycles=predicted)
     outcome = run_cases([case], machine)[0]

@@ -13,9 +13,11 @@ from hw.integer import quantize_multiplier
 from hw.ir import (
     Add,
     Attend,
+    Embed,
     ImageSpec,
     LayerNorm,
     Linear,
+    MeanTokens,
     Network,
     Op,
     Scores,
@@ -43,6 +45,13 @@ class Shape:
     """Share of weight blocks that are kept."""
     densities: Mapping[str, float] = field(default_factory=dict)
     """The same for single layers, by name."""
+    prefix: int = 0
+    """Prefix tokens of an embedding with positions; 0: no embedding."""
+    pre_norm: bool = False
+    """A layer norm to int16 before the block."""
+    pooling: str = "token"
+    """What the classifier reads: `token`, the mean of tokens (`mean`), or two tokens, whose logits
+    are added (`both`)."""
     extreme: bool = False
     """Weights and patches of -128 and 127 only, factors that saturate everything."""
 
@@ -80,8 +89,9 @@ def _linear_params(
 def random_network(shape: Shape, seed: int = 0) -> tuple[Network, dict[str, IntArray]]:
     """A network and all its tensors for a random image, from the reference."""
     rng = np.random.default_rng(seed)
-    tokens, width, heads = shape.tokens, shape.width, shape.heads
-    tensors = {Network.INPUT: TensorSpec(tokens, shape.patch_features)}
+    patches_in, tokens = shape.tokens, shape.tokens + shape.prefix
+    width, heads = shape.width, shape.heads
+    tensors = {Network.INPUT: TensorSpec(patches_in, shape.patch_features)}
     params: dict[str, IntArray] = {}
     ops: list[Op] = []
 
@@ -95,22 +105,37 @@ def random_network(shape: Shape, seed: int = 0) -> tuple[Network, dict[str, IntA
         ops.append(Linear(name, 0, (source,), name, gelu=gelu, block_shape=shape.block))
         tensors[name] = TensorSpec(before.tokens, features, bits, groups=groups)
 
-    def norm(name: str, source: str) -> None:
+    def norm(name: str, source: str, bits: int = 8) -> None:
         params[f"{name}.gain"] = rng.integers(8000, 16000, width).astype(np.int16)
         params[f"{name}.offset"] = rng.integers(-(2**18), 2**18, width).astype(np.int32)
         ops.append(LayerNorm(name, 0, (source,), name, shift=20, epsilon=1))
-        tensors[name] = TensorSpec(tensors[source].tokens, width)
+        tensors[name] = TensorSpec(tensors[source].tokens, width, bits)
 
     def add(name: str, a: str, b: str) -> None:
         ops.append(Add(name, 0, (a, b), name))
+        tensors[name] = tensors[a]
+
+    def embedding(name: str, source: str) -> None:
+        params[f"{name}.prefix"] = rng.integers(-9000, 9000, (shape.prefix, width), np.int16)
+        position = rng.integers(-9000, 9000, (tokens, width), np.int16)
+        position[: shape.prefix] = 0
+        params[f"{name}.position"] = position
+        ops.append(Embed(name, 0, (source,), name))
         tensors[name] = TensorSpec(tokens, width, 16)
 
     def factor(real: float) -> dict[str, tuple[int, ...]]:
         mult, shift = quantize_multiplier(np.full(heads, real))
         return {"mult": tuple(map(int, mult)), "shift": tuple(map(int, shift))}
 
-    linear("embed", Network.INPUT, width, 16)
-    norm("norm1", "embed")
+    linear("projection", Network.INPUT, width, 16)
+    stream = "projection"
+    if shape.prefix:
+        embedding("embed", stream)
+        stream = "embed"
+    if shape.pre_norm:
+        norm("pre_norm", stream, 16)
+        stream = "pre_norm"
+    norm("norm1", stream)
     linear("qkv", "norm1", 3 * width, groups=3 * heads)
     ops.append(Scores("scores", 0, ("qkv",), "scores", heads=heads, **factor(0.05)))
     tensors["scores"] = TensorSpec(tokens, heads * tokens, 16, groups=heads)
@@ -119,21 +144,40 @@ def random_network(shape: Shape, seed: int = 0) -> tuple[Network, dict[str, IntA
     ops.append(Attend("attend", 0, ("softmax", "qkv"), "attend", heads=heads, **factor(0.01)))
     tensors["attend"] = TensorSpec(tokens, width, groups=heads)
     linear("proj", "attend", width, 16)
-    add("add1", "embed", "proj")
+    add("add1", stream, "proj")
     norm("norm2", "add1")
     linear("fc1", "norm2", shape.hidden, gelu=True)
     linear("fc2", "fc1", width, 16)
     add("add2", "add1", "fc2")
-    ops.append(SelectToken("select", 0, ("add2",), "select", index=0))
-    tensors["select"] = TensorSpec(1, width, 16)
-    norm("norm", "select")
-    linear("head", "norm", shape.classes, 16)
 
-    image = ImageSpec(1, tokens, shape.patch_features, 1, 1.0, (0.0,), (1.0,))
+    def select(name: str, index: int) -> None:
+        ops.append(SelectToken(name, 0, ("add2",), name, index=index))
+        tensors[name] = TensorSpec(1, width, 16)
+
+    def classifier(suffix: str, source: str) -> None:
+        norm(f"norm{suffix}", source)
+        linear(f"head{suffix}", f"norm{suffix}", shape.classes, 16)
+
+    if shape.pooling == "mean":
+        mult, shift = (int(v[0]) for v in quantize_multiplier(np.array([1 / patches_in])))
+        ops.append(
+            MeanTokens("mean", 0, ("add2",), "mean", start=shape.prefix, mult=mult, shift=shift)
+        )
+        tensors["mean"] = TensorSpec(1, width, 16)
+        classifier("", "mean")
+    else:
+        select("select", 0)
+        classifier("", "select")
+    if shape.pooling == "both":
+        select("select_dist", min(1, tokens - 1))
+        classifier("_dist", "select_dist")
+        add("logits", "head", "head_dist")
+
+    image = ImageSpec(1, patches_in, shape.patch_features, 1, 1.0, (0.0,), (1.0,))
     network = Network("random", image, ops, tensors, params)
     network.validate()
     if shape.extreme:
-        patches = rng.choice([-128, 127], (tokens, shape.patch_features)).astype(np.int8)
+        patches = rng.choice([-128, 127], (patches_in, shape.patch_features)).astype(np.int8)
     else:
-        patches = rng.integers(-128, 128, (tokens, shape.patch_features), np.int8)
+        patches = rng.integers(-128, 128, (patches_in, shape.patch_features), np.int8)
     return network, {**execute(network, patches), Network.INPUT: patches}

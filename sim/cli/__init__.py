@@ -2,6 +2,7 @@
 
 import typer
 
+from sim.cli.bandwidth import bandwidth
 from sim.cli.bench import bench
 from sim.cli.report import report
 from sim.cli.run import run
@@ -19,3 +20,4 @@ app.command("report")(report)
 app.command("timeline")(timeline)
 app.command("tb")(tb)
 app.command("bench")(bench)
+app.command("bandwidth")(bandwidth)

@@ -54,8 +54,17 @@ def run(
     the cycles of every instruction with the cycle model: exits with 1 when one differs.
     """
     network = load_network(folder)
-    named = (config, rows, cols, lanes, acc_depth, act_words, wide_words)
-    wanted = options.geometry(*named) if any(value is not None for value in named) else None
+    named = {
+        "rows": rows,
+        "cols": cols,
+        "lanes": lanes,
+        "acc_depth": acc_depth,
+        "act_words": act_words,
+        "wide_words": wide_words,
+    }
+    wanted = None
+    if config is not None or any(value is not None for value in named.values()):
+        wanted = options.geometry(config, None, **named)
     program = _program(folder, network, wanted)
     if latency is not None:
         program = with_memory_latency(program, latency)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from hw import options
-from hw.config import ArrayConfig
 from hw.errors import UserError
 from sim.benches import network
 from sim.benches.registry import BENCHES, DEFAULT_GEOMETRY
@@ -31,8 +29,10 @@ def tb(
     config: options.Config = None,
     rows: options.Rows = None,
     cols: options.Cols = None,
+    lanes: options.Lanes = None,
     acc_depth: options.AccDepth = None,
     act_words: options.ActWords = None,
+    wide_words: options.WideWords = None,
     seed: Annotated[int, typer.Option(min=1, help="Of the stimulus.")] = 1,
 ) -> None:
     """Run the cocotb bench NAME on a small array; exits with 1 when a test fails.
@@ -46,7 +46,16 @@ def tb(
         return
     if name not in sentences:
         raise UserError(f"{name}: expected a bench, one of {', '.join(sentences)}")
-    array = _geometry(config, rows, cols, acc_depth, act_words)
+    array = options.geometry(
+        config,
+        DEFAULT_GEOMETRY,
+        rows=rows,
+        cols=cols,
+        lanes=lanes,
+        acc_depth=acc_depth,
+        act_words=act_words,
+        wide_words=wide_words,
+    )
     path = WAVES / f"{name}.fst" if waves else None
     typer.echo(f"{name} on {array.rows}x{array.cols}: building, then simulating", err=True)
     if name == network.NAME:
@@ -60,24 +69,6 @@ def tb(
         if result.failure:
             typer.echo(f"error: {name}: {result.name}: {result.failure}", err=True)
             raise typer.Exit(FAILED)
-
-
-def _geometry(
-    config: Path | None,
-    rows: int | None,
-    cols: int | None,
-    acc_depth: int | None,
-    act_words: int | None,
-) -> ArrayConfig:
-    """The file's geometry, else the benches' own, with the fields that the options name changed."""
-    named: dict[str, Any] = {
-        "rows": rows,
-        "cols": cols,
-        "acc_depth": acc_depth,
-        "act_words": act_words,
-    }
-    base = DEFAULT_GEOMETRY if config is None else options.geometry(config, *[None] * 6)
-    return replace(base, **{field: value for field, value in named.items() if value is not None})
 
 
 def _list(sentences: dict[str, str]) -> None:

@@ -269,9 +269,7 @@ def _outcome(case: Case, entry: dict[str, Any], folder: Path, number: int) -> Ou
     )
 
 
-def _result_difference(
-    case: Case, result: NDArray[np.int16], cycle: int
-) -> Difference | None:
+def _result_difference(case: Case, result: NDArray[np.int16], cycle: int) -> Difference | None:
     name = case.network.output
     expected = case.tensors[name]
     wrong = np.argwhere(result != expected)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -19,10 +19,12 @@ PACKED = ArrayConfig(rows=8, cols=4, dsp_pack=True)
 BROKEN = "module top (input logic a_i);\n  logic b;\n  assign b = missing;\nendmodule\n"
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("BLOCKVIT_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+@pytest.fixture(autouse=True, scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Outcomes that these tests share with each other and with nobody else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BLOCKVIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 def array(config: ArrayConfig) -> Design:
