@@ -183,16 +183,15 @@ def _run_vector(ins, start, entry, ranges, streamed, geometry):  # type: ignore[
             first = in_addr + row * in_stride
             if sums:
                 cycle = _clear_of(first, first + tokens, 1, ranges, cycle)
-            taken = cycle - 1
+            # A word is read in one cycle, offered in the next, taken when the one before is out.
+            taken = cycle
             for token in range(tokens):
-                # Read, offered in the next cycle, taken when the word before is on its way.
-                taken = max(taken + 1, cycle) + 1
+                taken += 2
                 if row + token:
                     taken = max(taken, entry[0] + beats)
                 entry[0] = taken
-                cycle = taken
             cycle = taken + 1
-        entry[0] = max(taken + 1, taken + beats + latency + 2)
+        entry[0] = max(taken + 1, taken + beats + latency + 1)
         return entry[0]
     passes = 4 if opcode == _SOFTMAX else 2 if opcode == _LAYERNORM else 1
     for number in range(passes):
