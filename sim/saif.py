@@ -63,7 +63,9 @@ def read_saif(path: Path) -> Saif:
     try:
         lines = path.read_text().splitlines()
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}), expected a SAIF file") from error
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}), expected a SAIF file"
+        ) from error
     for line in lines:
         if net := _NET.search(line):
             name = net[1].replace("\\", "")

@@ -4,6 +4,7 @@ import typer
 
 from sim.cli.bandwidth import bandwidth
 from sim.cli.bench import bench
+from sim.cli.energy_check import energy_check
 from sim.cli.report import report
 from sim.cli.run import run
 from sim.cli.tb import tb
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 app.command("run")(run)
 app.command("report")(report)
+app.command("energy-check")(energy_check)
 app.command("timeline")(timeline)
 app.command("tb")(tb)
 app.command("bench")(bench)

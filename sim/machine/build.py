@@ -73,7 +73,7 @@ def rtl_sources(modules: tuple[str, ...] | None = None) -> list[Path]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -119,7 +119,7 @@ def build_machine(bench: Bench, waves: bool = False) -> Machine:
     machine = Machine(folder, bench.top, waves, toolchain)
     if folder.exists():
         return machine
-    with _locked(CACHE / f"{folder.name}.lock"):
+    with locked(CACHE / f"{folder.name}.lock"):
         if folder.exists():
             return machine
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=CACHE))
