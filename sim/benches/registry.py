@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hw.config import ArrayConfig
+from sim.benches.axi import MEMORY_BYTES as AXI_MEMORY_BYTES
+from sim.benches.axi import TIMEOUT as AXI_TIMEOUT
+from sim.benches.core import MEMORY_BYTES as CORE_MEMORY_BYTES
+from sim.benches.fetch import TIMEOUT as FETCH_TIMEOUT
 from sim.benches.memory import WORDS as MEMORY_WORDS
-from sim.machine.build import Bench
+from sim.benches.store import TIMEOUT as STORE_TIMEOUT
+from sim.machine.build import Bench, core_parameters
 
 HERE = Path(__file__).parent
+MEMORIES = (HERE.parent / "machine" / "dram.sv", HERE / "common" / "either_memory.sv")
 
 DEFAULT_GEOMETRY = ArrayConfig(
     rows=16, cols=8, acc_depth=64, act_words=16384, mem_bytes=4, burst_beats=8, fifo_beats=32
@@ -20,13 +26,15 @@ DEFAULT_GEOMETRY = ArrayConfig(
 
 @dataclass(frozen=True)
 class UnitBench:
-    """A bench: the RTL modules it needs, and their parameters for a geometry."""
+    """A bench: the RTL modules it needs (None: all), and their parameters for a geometry."""
 
     name: str
     sentence: str
     top: str
-    modules: tuple[str, ...]
+    modules: tuple[str, ...] | None
     parameters: Callable[[ArrayConfig], dict[str, int]]
+    simulated: tuple[Path, ...] = ()
+    """Sources that are no RTL."""
 
     @property
     def test_module(self) -> str:
@@ -36,7 +44,8 @@ class UnitBench:
     def build(self, config: ArrayConfig) -> Bench:
         """What to build for a geometry."""
         wrapper = HERE / self.name / f"{self.top}.sv"
-        sources = (HERE / "common" / "ports.vlt", *((wrapper,) if wrapper.exists() else ()))
+        wrappers = (wrapper,) if wrapper.exists() else ()
+        sources = (HERE / "common" / "ports.vlt", *self.simulated, *wrappers)
         return Bench(self.top, sources, self.parameters(config), self.modules)
 
 
@@ -64,14 +73,49 @@ UNITS = (
     ),
     UnitBench(
         "fetch",
-        "Programs stream in from a memory that stalls, to a consumer that does; checks every beat.",
-        "weight_fetch",
-        ("weight_fetch",),
+        "Two pieces of memory stream in; every beat, stalls, error responses, a silent memory.",
+        "stream_fetch",
+        ("stream_fetch",),
         lambda config: {
             "BeatBytes": config.mem_bytes,
             "BurstBeats": config.burst_beats,
             "FifoBeats": config.fifo_beats,
+            "Timeout": FETCH_TIMEOUT,
         },
+    ),
+    UnitBench(
+        "store",
+        "Words to memory as bursts; every byte, stalls, error responses, a silent memory.",
+        "axi_store",
+        ("axi_store",),
+        lambda config: {
+            "BeatBytes": config.mem_bytes,
+            "WordBytes": config.word_bytes,
+            "Timeout": STORE_TIMEOUT,
+        },
+    ),
+    UnitBench(
+        "axi",
+        "Both AXI4 masters on cocotbext-axi's memory and on the simulated DRAM: the same cycles.",
+        "axi_bench",
+        ("stream_fetch", "axi_store"),
+        lambda config: {
+            "BeatBytes": config.mem_bytes,
+            "BurstBeats": config.burst_beats,
+            "FifoBeats": config.fifo_beats,
+            "WordBytes": config.word_bytes,
+            "Bytes": AXI_MEMORY_BYTES,
+            "Timeout": AXI_TIMEOUT,
+        },
+        MEMORIES,
+    ),
+    UnitBench(
+        "core",
+        "A network on the core: cocotbext-axi's memory and the simulated DRAM give equal cycles.",
+        "core_bench",
+        None,
+        lambda config: {**core_parameters(config), "Bytes": CORE_MEMORY_BYTES},
+        MEMORIES,
     ),
     UnitBench(
         "output",

@@ -195,12 +195,17 @@ def read_result(path: Path, network: Network, program: Program) -> NDArray[np.in
     Raises:
         UserError: when the simulator left something else.
     """
-    config = program.schedule.config
-    place = program.schedule.placements[network.output]
     lines = path.read_text().split()
     if len(lines) != result_beats(program):
         raise UserError(f"{path}: {len(lines)} beats, expected {result_beats(program)}")
     data = b"".join(bytes.fromhex(line)[::-1] for line in lines)
+    return result_values(data, network, program)
+
+
+def result_values(data: bytes, network: Network, program: Program) -> NDArray[np.int16]:
+    """The network's output, (tokens, features), from the bytes of its words."""
+    config = program.schedule.config
+    place = program.schedule.placements[network.output]
     words = np.frombuffer(data, "<i2").reshape(-1, config.store_bytes // 2)
     words = words[:, : config.word_bytes].reshape(place.word_rows, place.tokens, -1)
     padded = words.transpose(1, 0, 2).reshape(place.tokens, -1)

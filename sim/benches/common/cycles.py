@@ -21,16 +21,19 @@ class Cycles:
     def __init__(self, dut: Any) -> None:
         self._dut = dut
         self._first = 0
+        self._ticks = False
 
     @property
     def count(self) -> int:
         return int(get_sim_time("ns")) // PERIOD_NS - self._first
 
     async def reset(self, has_reset: bool = True) -> None:
-        """Start the clock and reset the unit; returns at the start of cycle 0."""
+        """Start the clock, if need be, and reset the unit; returns at the start of cycle 0."""
         if has_reset:
             self._dut.rst_ni.value = 0
-        Clock(self._dut.clk_i, PERIOD_NS, "ns").start(start_high=False)
+        if not self._ticks:
+            Clock(self._dut.clk_i, PERIOD_NS, "ns").start(start_high=False)
+            self._ticks = True
         for _ in range(2):
             await FallingEdge(self._dut.clk_i)
         if has_reset:

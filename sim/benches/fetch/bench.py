@@ -1,144 +1,203 @@
-"""Programs stream in from a memory that stalls, to a consumer that does; every beat is checked."""
+"""Streams from a memory that stalls, fails or falls silent, to a consumer that stalls."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import cocotb
-import numpy as np
-from numpy.typing import NDArray
 
-from hw.config import ArrayConfig
-from sim.benches.common.check import check, check_array
-from sim.benches.common.cycles import Cycles
-from sim.benches.common.lanes import unpack
-from sim.benches.common.settings import Settings
-from sim.benches.fetch.memory import BOUNDARY, Memory, Stress
+from sim.benches.common.check import check
+from sim.benches.fetch import TIMEOUT
+from sim.benches.fetch.memory import Faults, Stress
+from sim.benches.fetch.stream import NO_ERRORS, Bench, Stream, errors
 
-IDLE_CYCLES = 20
+BUS_ERROR, SILENT = (1, 0), (0, 1)
 
 
-class Model:
-    """The beats of a program, from the memory's bytes."""
-
-    def __init__(self, data: NDArray[np.uint8], beat_bytes: int) -> None:
-        self._beats = data.view(np.int8).reshape(-1, beat_bytes).astype(np.int64)
-        self._beat_bytes = beat_bytes
-
-    def beat(self, base: int, number: int) -> NDArray[np.int64]:
-        """(bytes)"""
-        return self._beats[base // self._beat_bytes + number]
-
-
-class Consumer:
-    """Starts programs, takes their beats and compares them with the model."""
-
-    def __init__(
-        self,
-        dut: Any,
-        cycles: Cycles,
-        model: Model,
-        config: ArrayConfig,
-        stress: Stress,
-        rng: np.random.Generator,
-    ) -> None:
-        self._dut = dut
-        self._cycles = cycles
-        self._model = model
-        self._config = config
-        self._stress = stress
-        self._rng = rng
-        self._taken = 0
-
-    async def run(self, program: int, base: int, beats: int, memory: Memory) -> None:
-        self._dut.base_i.value = base
-        self._dut.beats_i.value = beats
-        self._dut.start_i.value = 1
-        await self._cycles.start()
-        self._dut.start_i.value = 0
-        before = self._taken
-        while self._taken < before + beats:
-            if self._stress.rests and self._rng.random() < 0.02:
-                for _ in range(self._rng.integers(3 * self._config.fifo_beats)):
-                    await self._cycles.start()
-                    self._check_room(memory)
-            await self._take(program, base, self._taken - before)
-            self._check_room(memory)
-        for _ in range(IDLE_CYCLES):
-            await self._cycles.settle()
-            valid = int(self._dut.beat_valid_o.value)
-            check(f"beat_valid[behind program {program}]", 0, valid, self._cycles.count)
-            await self._cycles.start()
-        place = f"beats asked for[program {program}]"
-        check(place, before + beats, memory.requested, self._cycles.count)
-
-    async def _take(self, program: int, base: int, number: int) -> None:
-        """One cycle, in which a beat may be taken."""
-        valid = int(self._dut.beat_valid_o.value)
-        if not valid or self._rng.random() < self._stress.consumer_stalls:
-            await self._cycles.start()
-            return
-        self._dut.beat_pop_i.value = 1
-        await self._cycles.settle()
-        size = self._config.mem_bytes
-        actual = unpack(int(self._dut.beat_o.value), 8, size)
-        expected = self._model.beat(base, number)
-        index = f"program {program}, beat {number}"
-        check_array("stream", index, ("byte",), expected, actual, self._cycles.count)
-        self._taken += 1
-        await self._cycles.start()
-        self._dut.beat_pop_i.value = 0
-
-    def _check_room(self, memory: Memory) -> None:
-        """What has been asked for and not yet taken must fit into the FIFO."""
-        held, room = memory.requested - self._taken, self._config.fifo_beats
-        if held > room:
-            check("beats asked for and not taken", f"at most {room}", held, self._cycles.count)
-
-
-def _programs(config: ArrayConfig, rng: np.random.Generator) -> list[tuple[int, int]]:
-    """(base, beats): less than a burst, whole bursts, a last partial burst, over a boundary."""
-    burst = config.burst_beats
-    lengths = [1, burst, 3 * burst, 5 * burst + int(rng.integers(1, max(burst, 2)))]
-    programs = [(int(rng.integers(16)) * burst * config.mem_bytes, beats) for beats in lengths]
-    base = BOUNDARY - 2 * burst * config.mem_bytes
-    programs.append((max(base, 0), 4 * config.fifo_beats - int(rng.integers(burst))))
-    return programs
-
-
-async def stream_programs(dut: Any, stress: Stress) -> None:
-    """Stream several programs, one after the other."""
-    settings = Settings.from_env()
-    config, rng = settings.config, settings.generator()
-    programs = _programs(config, rng)
-    size = max(base + beats * config.mem_bytes for base, beats in programs)
-    data = rng.integers(0, 256, -(-size // BOUNDARY) * BOUNDARY).astype(np.uint8)
-    cycles = Cycles(dut)
-    for port in ("start_i", "arready_i", "rvalid_i", "beat_pop_i"):
-        getattr(dut, port).value = 0
-    await cycles.reset()
-    memory = Memory(dut, cycles, data, config, stress, rng)
-    cocotb.start_soon(memory.run())
-    model = Model(data, config.mem_bytes)
-    consumer = Consumer(dut, cycles, model, config, stress, settings.generator())
-    for number, (base, beats) in enumerate(programs):
-        await consumer.run(number, base, beats, memory)
+async def stream_all(dut: Any, stress: Stress) -> None:
+    """One stream after the other, without a reset between them."""
+    bench = Bench(dut, stress)
+    await bench.begin()
+    for number, stream in enumerate(bench.streams):
+        await bench.consumer.run(number, stream, bench.memory)
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def fast_memory_and_consumer(dut: Any) -> None:
     """Nothing stalls."""
-    await stream_programs(dut, Stress(memory_stalls=0.0, latency=3, consumer_stalls=0.0))
+    await stream_all(dut, Stress())
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def memory_stalls(dut: Any) -> None:
     """Addresses and beats wait at random."""
-    await stream_programs(dut, Stress(memory_stalls=0.5, latency=12, consumer_stalls=0.1))
+    await stream_all(dut, Stress(memory_stalls=0.5, latency=12, consumer_stalls=0.1))
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def consumer_fills_the_fifo(dut: Any) -> None:
     """The consumer is slow and rests: what it leaves must fit into the FIFO."""
-    stress = Stress(memory_stalls=0.0, latency=1, consumer_stalls=0.6, rests=True)
-    await stream_programs(dut, stress)
+    await stream_all(dut, Stress(latency=1, consumer_stalls=0.6, rests=True))
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def pieces_follow_without_a_gap(dut: Any) -> None:
+    """The first beat is taken `latency` + 2 cycles after the start, then one in each cycle."""
+    latency = 2
+    bench = Bench(dut, Stress(latency=latency))
+    await bench.begin()
+    for number, stream in enumerate(bench.streams):
+        first = bench.cycles.count + latency + 2
+        await bench.consumer.run(number, stream, bench.memory)
+        expected = list(range(first, first + stream.beats))
+        check(f"cycles of the beats[stream {number}]", expected, bench.consumer.taken, first)
+
+
+async def take_until(bench: Bench, stream: Stream, raised: tuple[int, int]) -> int:
+    """Take beats until an error is raised, in the next cycle; returns its cycle."""
+    while errors(bench.dut) == NO_ERRORS:
+        if len(bench.consumer.taken) < stream.beats:
+            await bench.consumer.take(0, stream)
+        else:
+            await bench.cycles.start()
+    cycle = bench.cycles.count
+    check("(bus_error, silent)[behind the fault]", raised, errors(bench.dut), cycle)
+    return cycle
+
+
+async def fail_one_beat(dut: Any, faults: Faults, beat: int) -> None:
+    """The error rises in the cycle after the beat, stays, and falls with the next start."""
+    bench = Bench(dut, Stress())
+    bench.memory.faults = faults
+    await bench.begin()
+    stream = bench.streams[4]
+    await bench.consumer.start(stream)
+    await take_until(bench, stream, BUS_ERROR)
+    check("beats sent[when the error rises]", beat + 1, bench.memory.sent, bench.cycles.count)
+    bench.memory.faults = Faults()
+    while len(bench.consumer.taken) < stream.beats:
+        await bench.consumer.take(0, stream)
+    check("(bus_error, silent)[later]", BUS_ERROR, errors(dut), bench.cycles.count)
+    await bench.consumer.run(1, bench.streams[3], bench.memory)
+
+
+@cocotb.test(timeout_time=100, timeout_unit="us")
+async def error_response_is_a_bus_error(dut: Any) -> None:
+    await fail_one_beat(dut, Faults(failing_beat=13), 13)
+
+
+@cocotb.test(timeout_time=100, timeout_unit="us")
+async def early_end_of_burst_is_a_bus_error(dut: Any) -> None:
+    burst = Bench(dut, Stress()).config.burst_beats
+    await fail_one_beat(dut, Faults(misframed_beat=burst), burst)
+
+
+@cocotb.test(timeout_time=100, timeout_unit="us")
+async def missing_end_of_burst_is_a_bus_error(dut: Any) -> None:
+    burst = Bench(dut, Stress()).config.burst_beats
+    await fail_one_beat(dut, Faults(misframed_beat=2 * burst - 1), 2 * burst - 1)
+
+
+@cocotb.test(timeout_time=100, timeout_unit="us")
+async def missing_end_of_short_burst_is_a_bus_error(dut: Any) -> None:
+    bench = Bench(dut, Stress())
+    await bench.begin()
+    stream = bench.streams[3]
+    bench.memory.faults = Faults(misframed_beat=stream.beats - 1)
+    await bench.consumer.start(stream)
+    await take_until(bench, stream, BUS_ERROR)
+    check("beats sent", stream.beats, bench.memory.sent, bench.cycles.count)
+
+
+@cocotb.test(timeout_time=100, timeout_unit="us")
+async def unasked_beat_is_a_bus_error(dut: Any) -> None:
+    """Though it ends no burst, as none should; it does not enter the FIFO either."""
+    bench = Bench(dut, Stress())
+    for port in ("start_i", "stop_i", "arready_i", "beat_pop_i", "rresp_i"):
+        getattr(dut, port).value = 0
+    await bench.cycles.reset()
+    dut.rvalid_i.value = 1
+    dut.rlast_i.value = int(bench.config.burst_beats == 1)
+    await bench.cycles.start()
+    dut.rvalid_i.value = 0
+    await bench.cycles.settle()
+    check("(bus_error, silent)", BUS_ERROR, errors(dut), bench.cycles.count)
+    check("beat_valid", 0, int(dut.beat_valid_o.value), bench.cycles.count)
+
+
+async def fall_silent(dut: Any, faults: Faults) -> Bench:
+    """The error rises when the given number of cycles has passed since the last progress."""
+    bench = Bench(dut, Stress())
+    bench.memory.faults = faults
+    await bench.begin()
+    started = bench.cycles.count
+    stream = bench.streams[4]
+    await bench.consumer.start(stream)
+    cycle = await take_until(bench, stream, SILENT)
+    quiet = max(bench.memory.progress, started) + 1  # first cycle in which nothing came
+    check("cycle of the error", quiet + TIMEOUT, cycle, cycle)
+    return bench
+
+
+@cocotb.test(timeout_time=100, timeout_unit="us")
+async def missing_beats_are_noticed(dut: Any) -> None:
+    """The next start forgets it."""
+    bench = await fall_silent(dut, Faults(last_beat=21))
+    check("an address waits", False, bench.memory.address_waits, bench.cycles.count)
+    bench.memory.faults = Faults()
+    await bench.consumer.run(1, bench.streams[3], bench.memory)
+
+
+@cocotb.test(timeout_time=100, timeout_unit="us")
+async def untaken_address_is_noticed(dut: Any) -> None:
+    await fall_silent(dut, Faults(deaf=True))
+
+
+@cocotb.test(timeout_time=100, timeout_unit="us")
+async def resting_consumer_is_no_silence(dut: Any) -> None:
+    """A full FIFO asks for nothing, so nobody owes anything."""
+    bench = Bench(dut, Stress())
+    await bench.begin()
+    stream = bench.streams[4]
+    await bench.consumer.start(stream)
+    for _ in range(3 * TIMEOUT + bench.config.fifo_beats):
+        await bench.cycles.start()
+    check("(bus_error, silent)", NO_ERRORS, errors(dut), bench.cycles.count)
+
+
+@cocotb.test(timeout_time=100, timeout_unit="us")
+async def stop_ends_requests(dut: Any) -> None:
+    """Only the address that waits still goes out; beats that were asked for arrive."""
+    bench = Bench(dut, Stress(memory_stalls=0.5))
+    await bench.begin()
+    stream = bench.streams[4]
+    await bench.consumer.start(stream)
+    while not (len(bench.consumer.taken) > 20 and bench.memory.address_waits):
+        await bench.consumer.take(0, stream)
+    asked = bench.memory.requested
+    dut.stop_i.value = 1
+    for _ in range(4 * bench.config.fifo_beats):
+        await bench.consumer.take(0, stream)
+    expected = asked + bench.config.burst_beats
+    check("beats asked for", expected, bench.memory.requested, bench.cycles.count)
+    check("beats taken", bench.memory.requested, len(bench.consumer.taken), bench.cycles.count)
+
+
+@cocotb.test(timeout_time=100, timeout_unit="us")
+async def restart_drops_beats_of_the_former_stream(dut: Any) -> None:
+    """A stream that is stopped in its middle owes beats; the next stream gets its own."""
+    bench = Bench(dut, Stress(latency=9))
+    await bench.begin()
+    stream = bench.streams[4]
+    await bench.consumer.start(stream)
+    while len(bench.consumer.taken) < 5:
+        await bench.consumer.take(0, stream)
+    owed = bench.memory.requested - bench.memory.sent
+    check("beats are owed", True, owed > 0, bench.cycles.count)
+    dut.stop_i.value = 1
+    await bench.cycles.start()
+    await bench.consumer.start(bench.streams[3])
+    dut.stop_i.value = 0
+    while len(bench.consumer.taken) < bench.streams[3].beats:
+        await bench.consumer.take(1, bench.streams[3])
+    check("(bus_error, silent)", NO_ERRORS, errors(dut), bench.cycles.count)

@@ -21,8 +21,16 @@ from tests.support import Call
 
 SQUARE = replace(DEFAULT_GEOMETRY, rows=8, cols=8)
 TALL = replace(DEFAULT_GEOMETRY, rows=16, cols=4)
+WIDE = replace(DEFAULT_GEOMETRY, rows=8, mem_bytes=32)
+"""A word of the array is narrower than a beat."""
 OTHERS = sorted(set(BENCHES) - {"array"})
-RUNS = [("array", SQUARE), ("array", TALL), *((name, DEFAULT_GEOMETRY) for name in OTHERS)]
+RUNS = [
+    ("array", SQUARE),
+    ("array", TALL),
+    ("store", WIDE),
+    ("axi", WIDE),
+    *((name, DEFAULT_GEOMETRY) for name in OTHERS),
+]
 FST_HEADER, FST_VALUES, FST_GEOMETRY, FST_HIERARCHY = 0, 8, 3, 6
 
 
@@ -38,7 +46,7 @@ def fst_blocks(path: Path) -> dict[int, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("name", "config"), RUNS, ids=[f"{name}-{c.rows}x{c.cols}" for name, c in RUNS]
+    ("name", "config"), RUNS, ids=[f"{n}-{c.rows}x{c.cols}-{c.mem_bytes}" for n, c in RUNS]
 )
 def test_unit_passes(name: str, config: ArrayConfig) -> None:
     results = run_bench(BENCHES[name], config)
