@@ -12,9 +12,11 @@ blockvit: Vision Transformers on a block-sparse systolic array
   make synth-sim   prune, compile, simulate in RTL, report cycles per layer
   make test        all tests but the slow ones         make test-all   all tests
   make tb          list the unit benches; TB=NAME runs one, WAVES=1 keeps its waveforms
+  make synth       resources on an UltraScale+ device, module by module, in SYNTH_OUT
+  make pnr         place and route a small core for ECP5: a real clock frequency, in SYNTH_OUT
   make bench       measure simulation speed and accuracy of the models
   make lint        ruff and mypy                       make setup      .venv with everything
-  make clean       remove the artifacts in OUT and the built simulators
+  make clean       remove the artifacts in OUT, built simulators and build/synth
 
   MODEL      demo, deit_t, deit_s, deit_b or a timm ViT's name           demo
   BUDGET     share of the dense cost that may stay, in (0, 1]            0.5
@@ -31,6 +33,7 @@ blockvit: Vision Transformers on a block-sparse systolic array
   IMAGE      simulated image: number of a bundled one, or a path         0
   WAVES      1: keep waveforms, in OUT/waves.fst                         off
   OUT        folder of all artifacts                                     build/MODEL
+  SYNTH_OUT  folder of synth.json and pnr.json                           build/synth
   TB         bench for `make tb`                                         list them
   PYTHON     interpreter that .venv is made with                         python3.11
 endef
@@ -41,7 +44,7 @@ BUDGET ?= 0.5
 SEED ?= 0
 PYTHON ?= python3.11
 SETTINGS := MODEL BUDGET UNIT METHOD BLOCK ROWS COLS ACC_DEPTH ACT_WORDS CONFIG CKPT DATA SEED IMAGE \
-            WAVES OUT TB PYTHON
+            WAVES OUT SYNTH_OUT TB PYTHON
 
 # The value of a setting is text: a $ in it means nothing to make, here or in a make below.
 $(foreach name,$(filter-out OUT,$(SETTINGS)),$(eval override $(name) := $$(value $(name))))
@@ -60,7 +63,7 @@ MAKEOVERRIDES :=
 RUN := .venv/bin/python
 INSTALL := PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help setup synth-sim test test-all tb bench lint clean
+.PHONY: help setup synth-sim synth pnr test test-all tb bench lint clean
 
 help:
 	@printf '%s\n' "$$HELP"
@@ -97,6 +100,16 @@ tb: setup
 	  $${ROWS:+--rows "$$ROWS"} $${COLS:+--cols "$$COLS"} \
 	  $${ACC_DEPTH:+--acc-depth "$$ACC_DEPTH"} $${ACT_WORDS:+--act-words "$$ACT_WORDS"}
 
+synth: setup
+	@$(RUN) -m hw synth $${SYNTH_OUT:+--out "$$SYNTH_OUT"} $${CONFIG:+--config "$$CONFIG"} \
+	  $${ROWS:+--rows "$$ROWS"} $${COLS:+--cols "$$COLS"} \
+	  $${ACC_DEPTH:+--acc-depth "$$ACC_DEPTH"} $${ACT_WORDS:+--act-words "$$ACT_WORDS"}
+
+pnr: setup
+	@$(RUN) -m hw pnr $${SYNTH_OUT:+--out "$$SYNTH_OUT"} $${CONFIG:+--config "$$CONFIG"} \
+	  $${ROWS:+--rows "$$ROWS"} $${COLS:+--cols "$$COLS"} \
+	  $${ACC_DEPTH:+--acc-depth "$$ACC_DEPTH"} $${ACT_WORDS:+--act-words "$$ACT_WORDS"}
+
 bench: .venv/bench.stamp
 	@$(RUN) -m sim bench
 
@@ -113,4 +126,4 @@ clean:
 	  cd "$$ROOT"; \
 	  rmdir -- "$$OUT" 2> /dev/null || true; \
 	fi
-	@rm -rf -- "$${BLOCKVIT_CACHE:-build/machines}"
+	@rm -rf -- "$${BLOCKVIT_CACHE:-build/machines}" "$${BLOCKVIT_CACHE:-build}/synth"

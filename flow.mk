@@ -43,7 +43,10 @@ settings/run: FORCE
 
 settings/report: FORCE
 	@+$(FLOW)
-	code sim/report sim/cli/report.py | keep $@
+	{
+	  dated "$${BLOCKVIT_CACHE:-build}/synth"
+	  code sim/report sim/cli/report.py hw/synth hw/rtl
+	} | keep $@
 
 config.json: settings/config
 	@$(FLOW)

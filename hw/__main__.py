@@ -1,4 +1,4 @@
-"""`python -m hw`: validate a geometry, compile a network to a program, and list the program."""
+"""`python -m hw`: check a geometry, compile a network, list the program, synthesize the core."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hw.ir import load_network
 from hw.program.compiler import compile_network
 from hw.program.disassembler import disassemble, listing
 from hw.program.files import read_description, read_stream, write_program
+from hw.synth.cli import pnr, synth
 
 Folder = Annotated[Path, typer.Argument(help="Folder of a network, as `python -m prune` writes.")]
 
@@ -76,6 +77,9 @@ def disasm(folder: Folder) -> None:
     for line in listing(program, entry["owners"]):
         typer.echo(line)
 
+
+app.command()(synth)
+app.command()(pnr)
 
 if __name__ == "__main__":
     run_app(app)

@@ -10,7 +10,7 @@ from typing import NoReturn
 import typer
 
 from hw.artifacts import read_json
-from hw.config import ArrayConfig
+from hw.config import SWITCHES, ArrayConfig
 from hw.errors import UserError
 
 BAD_INPUT = 2
@@ -63,6 +63,7 @@ def array_config(
         raise UserError(f"{path}: expected a JSON object, e.g. {{'rows': 16, 'cols': 16}}")
     fields |= {k: v for k, v in (("rows", rows), ("cols", cols)) if v is not None}
     for name, value in fields.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UserError(f"{path}: {name}={value!r}: expected a number")
+        if isinstance(value, bool) != (name in SWITCHES) or not isinstance(value, int | float):
+            expected = "true or false" if name in SWITCHES else "a number"
+            raise UserError(f"{path}: {name}={value!r}: expected {expected}")
     return ArrayConfig.from_dict(fields)

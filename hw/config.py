@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass
 
 from hw.errors import UserError
 
+SWITCHES = ("dsp_pack",)
+"""Fields that are true or false."""
+
 
 def _is_power_of_two(value: int) -> bool:
     return isinstance(value, int) and value > 0 and value & (value - 1) == 0
@@ -48,6 +51,8 @@ class ArrayConfig:
     """Cycles from an accepted read address to its first beat, in the simulated DRAM."""
     clock_mhz: float = 300.0
     """Clock that cycle counts are turned into time with."""
+    dsp_pack: bool = False
+    """Two products of neighbouring columns in one multiplier of the FPGA; the bits are the same."""
 
     def __post_init__(self) -> None:
         limits = {
@@ -85,6 +90,8 @@ class ArrayConfig:
             )
         if not isinstance(self.mem_latency, int) or not 1 <= self.mem_latency <= 4096:
             raise UserError(f"mem_latency={self.mem_latency}: expected 1 to 4096 cycles")
+        if not isinstance(self.dsp_pack, bool):
+            raise UserError(f"dsp_pack={self.dsp_pack}: expected true or false")
         if not isinstance(self.mem_interval, int) or not 1 <= self.mem_interval <= 256:
             raise UserError(f"mem_interval={self.mem_interval}: expected 1 to 256 cycles")
         if self.clock_mhz <= 0:
@@ -139,7 +146,7 @@ class ArrayConfig:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @staticmethod
-    def from_dict(fields: dict[str, int | float]) -> ArrayConfig:
+    def from_dict(fields: dict[str, int | float | bool]) -> ArrayConfig:
         """The inverse of `dataclasses.asdict`."""
         known = ArrayConfig.__dataclass_fields__
         unknown = sorted(set(fields) - set(known))

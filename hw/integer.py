@@ -32,7 +32,7 @@ NORM_FRACTION_BITS = 12
 CENTRED_BITS = 10
 """Channels, in bits, up to which centred values keep every bit."""
 EPSILON_BITS = 48
-PROBABILITY_MULT_BITS = 20
+PROBABILITY_MULT_BITS = 24
 
 
 def saturate(x: ArrayLike, bits: int) -> NDArray[np.int64]:
@@ -116,7 +116,7 @@ def softmax(scores: IntArray, probability_mult: int) -> NDArray[np.int64]:
 
     Args:
         scores: int16 (..., n) in units of 2^-8 of a power of two.
-        probability_mult: `round(2^12 / scale)` of the int8 output.
+        probability_mult: `round(2^12 / scale)` of the int8 output, below 2^24.
     Returns:
         int8 values 0..127 (..., n).
     """

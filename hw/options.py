@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -41,7 +41,7 @@ def geometry(
         UserError: the file cannot be read, or the geometry cannot be built.
     """
     array = array_config(config, rows, cols)
-    named = {
+    named: dict[str, Any] = {
         "lanes": lanes,
         "acc_depth": acc_depth,
         "act_words": act_words,

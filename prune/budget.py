@@ -86,9 +86,8 @@ class CycleCost:
 
 
 def storing_cycles(network: Network, op: Op) -> int:
-    """Cycles in which the results of one output tile are stored: one a token and byte."""
-    target = network.tensors[op.output]
-    return target.tokens * target.bits // 8
+    """Cycles in which the results of one output tile are stored: one a token."""
+    return network.tensors[op.output].tokens
 
 
 class FlopCost:

@@ -1,13 +1,14 @@
 """The cycle model in torch: differentiable in the kept blocks and in the live tokens.
 
 Output tiles follow each other as in `sim.cycles`, in the compiler's order: a tile computes
-`max(tokens, cycles to load it)` for every kept weight tile, then stores one result a token and
-byte while the next tile computes, and its accumulators are free for the tile after that. Attention
-loads its weight tiles from activation memory, and its tokens decide how many there are. Tokens
-beyond the depth of the accumulators go through in parts.
+`max(tokens, cycles to load it)` for every kept weight tile, then stores one result a token while
+the next tile computes, and its accumulators are free for the tile after that. Attention loads its
+weight tiles from the features memory, and its tokens decide how many there are. Tokens beyond the
+depth of the accumulators go through in parts.
 
-What an operation takes beyond that (the start, and waiting for the operation before) is measured on
-the dense network, where both models agree by construction, and taken as constant. Rounding up keeps
+What an operation takes beyond that (the start, waiting for the operation before, and what the array
+waits for the vector unit) is measured on the dense network, where both models agree by
+construction, and taken as constant. Rounding up keeps
 its value and passes on the gradient of the unrounded number (a straight-through estimate). Heads
 whose features do not fill whole tiles are counted as if they did.
 """
@@ -22,7 +23,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from hw.config import ArrayConfig
-from hw.ir import ARRAY_OPS, Attend, Linear, Network, Op, Scores
+from hw.ir import Attend, Linear, Network, Op, Scores
 from hw.program.isa import tile_head_bytes
 from hw.program.schedule import spread_order
 from prune.blocks import BlockGrid, check_block
@@ -30,7 +31,7 @@ from sim.cycles import network_cycles
 
 _TO_STORE = 3
 """Cycles, besides one a row, from a tile's last token to its first result."""
-_TO_FREE = 6
+_TO_FREE = 7
 """Cycles from storing a tile's last result until its accumulators are free."""
 
 
@@ -47,9 +48,6 @@ class _Tiles:
     """Live tokens when none were dropped."""
     load: int
     """Least cycles of one weight tile."""
-    result_bytes: int
-    drained: bool
-    """Whether the next operation waits until the last result is stored."""
 
 
 @dataclass(frozen=True)
@@ -86,16 +84,16 @@ class SoftCycles:
         self._config = config
         self._linear: dict[str, _LinearTiles] = {}
         self._attention: dict[str, _AttentionTiles] = {}
-        for op, following in zip(network.ops, [*network.ops[1:], None], strict=True):
-            drained = not isinstance(following, ARRAY_OPS)
+        for op in network.ops:
             if isinstance(op, Linear):
                 check_block(op.block_shape, config)
-                self._linear[op.name] = _linear_tiles(network, op, config, drained)
+                self._linear[op.name] = _linear_tiles(network, op, config)
             elif isinstance(op, Scores | Attend):
-                self._attention[op.name] = _attention_tiles(network, op, config, drained)
-        exact = network_cycles(network, config).by_op
+                self._attention[op.name] = _attention_tiles(network, op, config)
+        exact = network_cycles(network, config)
         modelled = self._modelled({}, {})
-        self._overhead = {name: exact[name] - float(modelled[name]) for name in exact}
+        self._overhead = {name: exact.by_op[name] - float(modelled[name]) for name in modelled}
+        self._beside = exact.total - sum(exact.by_op[name] for name in modelled)
 
     def __call__(
         self,
@@ -112,7 +110,7 @@ class SoftCycles:
         Raises:
             KeyError: on a name that is no operation on the array, or no linear layer for `keep`.
         """
-        return torch.stack(list(self.by_op(keep, tokens).values())).sum()
+        return torch.stack(list(self.by_op(keep, tokens).values())).sum() + self._beside
 
     def by_op(
         self,
@@ -141,7 +139,7 @@ class SoftCycles:
                 depth = (keep[name].double() @ linear.in_tiles)[linear.row]
             count, tile = self._per_weight_tile(linear, live)
             parts.append(count)
-            stored = linear.result_bytes * live / count
+            stored = live / count
             order = spread_order((depth * tile < stored).numpy())
             depth = depth[torch.from_numpy(order)]
             computing.append(torch.maximum(depth * tile, depth * linear.load + linear.head))
@@ -160,12 +158,11 @@ class SoftCycles:
         parts, tile = self._per_weight_tile(tiles, live)
         out_tiles = tiles.out_tiles or ceil_through(live / config.cols)
         computing = tile * (tiles.in_tiles or ceil_through(live / config.rows))
-        storing = tiles.result_bytes * live / parts
+        storing = live / parts
         latency = config.rows + _TO_STORE
         alternating = (computing + storing + latency + _TO_FREE) / 2
         period = torch.maximum(torch.maximum(computing, storing), alternating)
-        tail = latency + storing if tiles.drained else 0
-        return tiles.heads * parts * out_tiles * period + tail
+        return tiles.heads * parts * out_tiles * period
 
     def _follow(self, computing: list[Tensor], holding: list[Tensor], storing: Tensor) -> Tensor:
         """Cycles of each layer's output tiles one after the other.
@@ -176,7 +173,6 @@ class SoftCycles:
             storing: of one output tile, (layers,).
         """
         counts = torch.tensor([len(tiles) for tiles in computing])
-        drained = torch.tensor([tiles.drained for tiles in self._linear.values()])
         padded = pad_sequence(computing)  # (most tiles, layers)
         computed = stored = torch.zeros_like(storing)
         held = held_before = torch.full_like(storing, -_TO_FREE)  # results stored, by bank
@@ -190,14 +186,14 @@ class SoftCycles:
             stored = torch.where(more, done, stored)
             held_before = torch.where(more & holds, held, held_before)
             held = torch.where(more & holds, done, held)
-        return torch.where(drained, stored, computed)
+        return computed
 
 
 def _live(tiles: _Tiles, tokens: Tensor | None) -> Tensor:
     return torch.tensor(tiles.tokens, dtype=torch.float64) if tokens is None else tokens.double()
 
 
-def _linear_tiles(network: Network, op: Linear, config: ArrayConfig, drained: bool) -> _LinearTiles:
+def _linear_tiles(network: Network, op: Linear, config: ArrayConfig) -> _LinearTiles:
     target = network.tensors[op.output]
     grid = BlockGrid(network.param(op, "weight").shape, op.block_shape)
     out_tiles = torch.from_numpy(grid.pieces((config.cols, grid.shape[1]))[:, 0])
@@ -205,17 +201,13 @@ def _linear_tiles(network: Network, op: Linear, config: ArrayConfig, drained: bo
     return _LinearTiles(
         tokens=target.tokens,
         load=config.block_lines + 1,
-        result_bytes=target.bits // 8,
-        drained=drained,
         head=tile_head_bytes(config) // config.line_bytes,
         row=torch.arange(len(out_tiles)).repeat_interleave(out_tiles),
         in_tiles=in_tiles.double(),
     )
 
 
-def _attention_tiles(
-    network: Network, op: Op, config: ArrayConfig, drained: bool
-) -> _AttentionTiles:
+def _attention_tiles(network: Network, op: Op, config: ArrayConfig) -> _AttentionTiles:
     qkv, target = network.tensors[op.inputs[-1]], network.tensors[op.output]
     by_tokens = isinstance(op, Scores)  # else by features
     side = config.rows if by_tokens else config.cols
@@ -224,8 +216,6 @@ def _attention_tiles(
         tokens=target.tokens,
         # Keys fill the columns, and enter once the tile before has left the rows.
         load=config.rows + (config.cols if by_tokens else 1),
-        result_bytes=target.bits // 8,
-        drained=drained,
         heads=qkv.groups // 3,
         out_tiles=None if by_tokens else features,
         in_tiles=features if by_tokens else None,

@@ -28,7 +28,7 @@ _PLACES = 4
 """Output tiles in flight, and instructions that the vector unit queues."""
 _MIN_ROW = 4
 _WRITE_STAGES = 7
-_FACTOR_DRAIN = 43
+_FACTOR_DRAIN = 47
 """Of the vector unit: least cycles of a row, cycles from a step to its write, and from the last
 token's sums to its reciprocal."""
 _FAR = 1 << 60

@@ -48,10 +48,11 @@ module accumulator
     (* ram_style = "block" *) logic [Cols*32-1:0] mem[Depth];
     logic [Cols*32-1:0] data_q;
     logic               adding;
+    logic [AddrWidth-1:0] addr;
     assign adding = tag_i.valid && tag_i.bank == Bank;
+    assign addr   = adding ? token_q : read_addr_i;
     always_ff @(posedge clk_i) begin
-      if (adding) data_q <= mem[token_q];
-      else if (read_i && read_bank_i == Bank) data_q <= mem[read_addr_i];
+      if (adding || (read_i && read_bank_i == Bank)) data_q <= mem[addr];
     end
     always_ff @(posedge clk_i) begin
       if (tag_q.valid && tag_q.bank == Bank) mem[write_addr_q] <= total;

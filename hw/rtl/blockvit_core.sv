@@ -17,7 +17,8 @@ module blockvit_core
   parameter int unsigned MemBytes   = 16,
   parameter int unsigned BurstBeats = 16,
   parameter int unsigned FifoBeats  = 256,
-  parameter int unsigned Timeout    = 65536
+  parameter int unsigned Timeout    = 65536,
+  parameter bit          PackDsp    = 1'b0
 ) (
   input  logic                     clk_i,
   input  logic                     rst_ni,
@@ -306,7 +307,7 @@ module blockvit_core
 
   // Array
   systolic_array #(
-    .Rows(Rows), .Cols(Cols)
+    .Rows(Rows), .Cols(Cols), .PackDsp(PackDsp)
   ) u_array (
     .clk_i, .rst_ni, .swap_i(swap), .tag_i(tag_in), .act_i(act), .load_row_i(load_row),
     .load_col_i(load_col), .by_col_i(by_col), .row_i(row_weights), .col_i(col_weights),

@@ -2,7 +2,7 @@
 //
 // The quotient has to fit: x < d * 2^QUOTIENTBITS.
 module divider #(
-  parameter int unsigned QuotientBits = 21,
+  parameter int unsigned QuotientBits = 25,
   parameter int unsigned DivisorBits  = 28
 ) (
   input  logic                                clk_i,

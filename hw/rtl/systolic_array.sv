@@ -6,8 +6,9 @@
 module systolic_array
   import core_pkg::*;
 #(
-  parameter int unsigned Rows = 16,
-  parameter int unsigned Cols = 16
+  parameter int unsigned Rows    = 16,
+  parameter int unsigned Cols    = 16,
+  parameter bit          PackDsp = 1'b0  // two products in a multiplier
 ) (
   input  logic               clk_i,
   input  logic               rst_ni,
@@ -47,7 +48,7 @@ module systolic_array
   assign sum[0] = '0;
   for (genvar r = 0; r < Rows; r++) begin : g_row
     pe_row #(
-      .Cols(Cols)
+      .Cols(Cols), .PackDsp(PackDsp)
     ) u_row (
       .clk_i,
       .swap_i  (swap_q[r]),

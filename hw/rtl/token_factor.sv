@@ -17,14 +17,14 @@ module token_factor #(
   input  logic [43:0]               square_i,     /// sum of their squares, or of the powers
   output logic                      valid_o,
   output logic [$clog2(Tokens)-1:0] token_o,
-  output logic [20:0]               factor_o,
+  output logic [24:0]               factor_o,
   output logic [5:0]                shift_o,
   output logic [1:0]                centre_o      /// bits that the token's centred channels lose
 );
 
   localparam int unsigned TokenBits = $clog2(Tokens);
   localparam int unsigned RootBits = 16;
-  localparam int unsigned QuotientBits = 21;
+  localparam int unsigned QuotientBits = 25;
   localparam int unsigned DivisorBits = 28;
   localparam int unsigned Front = 5;  // cycles before the root
 
@@ -78,7 +78,7 @@ module token_factor #(
     .QuotientBits(QuotientBits), .DivisorBits(DivisorBits)
   ) u_divider (
     .clk_i,
-    .x_i       (softmax_i ? {9'd0, numerator_i, 16'd0} : 49'd1 << 31),
+    .x_i       (softmax_i ? {13'd0, numerator_i, 16'd0} : 53'd1 << 31),
     .d_i       (softmax_i ? square_i[27:0] : 28'(root)),
     .quotient_o(factor_o)
   );

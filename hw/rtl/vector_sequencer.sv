@@ -12,7 +12,7 @@ module vector_sequencer
   parameter int unsigned Lanes       = 16,
   parameter int unsigned StoreBytes  = 32,  // from one word in DRAM to the next
   parameter int unsigned Drain       = 10,  // cycles from a pass's last step until it is done
-  parameter int unsigned FactorDrain = 43
+  parameter int unsigned FactorDrain = 47
 ) (
   input  logic        clk_i,
   input  logic        rst_ni,

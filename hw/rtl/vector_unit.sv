@@ -69,7 +69,7 @@ module vector_unit
   localparam int unsigned Slices = Word / Lanes;
   localparam int unsigned Depth = 7;                 // cycles from a step to its write
   localparam int unsigned Drain = 7 + Levels;        // and until its sums can be read
-  localparam int unsigned FactorDrain = 43;
+  localparam int unsigned FactorDrain = 47;
   localparam int unsigned NormBits = $clog2(2 * NormRows);
 
   vector_t            head;
@@ -154,11 +154,11 @@ module vector_unit
   // Token state
   logic signed [27:0]   total_mem [Tokens];
   logic [43:0]          square_mem[Tokens];
-  logic [28:0]          factor_mem[Tokens];  // centre, shift, factor
+  logic [32:0]          factor_mem[Tokens];  // centre, shift, factor
   logic signed [27:0]   total_q, total_2q, tree_total, old_total;
   logic [43:0]          square_q, old_square;
   logic signed [43:0]   tree_squares;
-  logic [28:0]          factor_q;
+  logic [32:0]          factor_q;
   logic [TokenBits-1:0] early, late, write_token;
   logic                 total_late, square_late, total_write, square_write, accumulate;
   vstep_t               tail_q[1:Levels];
@@ -220,7 +220,7 @@ module vector_unit
   // Reciprocals
   logic                 factor_write, softmax, factor_1q;
   logic [TokenBits-1:0] factor_token;
-  logic [20:0]          factor;
+  logic [24:0]          factor;
   logic [5:0]           factor_shift;
   logic [1:0]           factor_centre;
   assign softmax = head.opcode == OpSoftmax;
@@ -243,7 +243,7 @@ module vector_unit
   end
 
   // The state that the lanes see, cycle by cycle
-  logic [28:0]        factor_2q, factor_3q, factor_4q, factor_5q;
+  logic [32:0]        factor_2q, factor_3q, factor_4q, factor_5q;
   logic signed [26:0] lane_factor;
   logic [5:0]         lane_round;
   always_ff @(posedge clk_i) begin
@@ -256,7 +256,7 @@ module vector_unit
   always_comb begin
     unique case (pass)
       PassShare: begin
-        lane_factor = 27'(factor_5q[20:0]);
+        lane_factor = 27'(factor_5q[24:0]);
         lane_round  = 6'd28;
       end
       PassMean: begin
@@ -264,8 +264,8 @@ module vector_unit
         lane_round  = head.shift;
       end
       default: begin
-        lane_factor = 27'(factor_3q[20:0]);
-        lane_round  = factor_4q[26:21];
+        lane_factor = 27'(factor_3q[24:0]);
+        lane_round  = factor_4q[30:25];
       end
     endcase
   end
@@ -282,7 +282,7 @@ module vector_unit
       .clk_i, .pass_i(pass), .wide_i(mean || head.wide), .used_i(used_1[l]),
       .x_i(head.sums ? sums_x : residual_x), .second_i(second ? sums_x : 16'sd0),
       .valid_2_i(step_q[2].valid), .fresh_2_i(step_q[2].first_token), .total_2_i(total_2q),
-      .channels_i(head.valid[12:0]), .centre_3_i(factor_3q[28:27]), .factor_i(lane_factor),
+      .channels_i(head.valid[12:0]), .centre_3_i(factor_3q[32:31]), .factor_i(lane_factor),
       .round_i(lane_round), .gain_5_i(mean ? 16'sd1 : gain_q[l*16+:16]),
       .offset_5_i(mean ? 32'sd0 : offset_q[l*32+:32]), .shift_i(mean ? 6'd0 : head.shift),
       .sum_2_o(sum_2[l*16+:16]), .value_3_o(value_3[l*16+:16]), .used_3_o(used_3[l]),

@@ -5,6 +5,7 @@ import typer
 from prune.cli.accuracy import accuracy
 from prune.cli.close import close
 from prune.cli.compare import compare_units
+from prune.cli.methods import compare_methods
 from prune.cli.run import run_command
 
 app = typer.Typer(
@@ -16,4 +17,5 @@ app = typer.Typer(
 app.command("run")(run_command)
 app.command("close")(close)
 app.command("compare-units")(compare_units)
+app.command("compare-methods")(compare_methods)
 app.command("accuracy")(accuracy)

@@ -12,7 +12,7 @@ from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from hw.integer import EXP2_FRACTION_BITS
+from hw.integer import EXP2_FRACTION_BITS, PROBABILITY_MULT_BITS
 from hw.ir import Attend, Embed, ImageSpec, Network, Scores, Softmax, TensorSpec
 from prune.models import LoadedModel
 from prune.quantize.builder import Builder, multipliers
@@ -95,7 +95,7 @@ class Lowering(Builder):
         scores = self.append(Scores(name, index, (qkv,), name, heads, mult, shift), spec)
 
         name = f"{path}.softmax"
-        scale = int8_scale(self.seen[f"{path}.probabilities"])
+        scale = max(int8_scale(self.seen[f"{path}.probabilities"]), _LEAST_PROBABILITY)
         op = Softmax(name, index, (scores,), name, probability_mult=round((1 << 12) / scale))
         shares = self.append(op, replace(spec, bits=8, scales=(scale,)))
 
@@ -156,6 +156,10 @@ class Lowering(Builder):
         scale = int16_scale(2 * self.peak(("head", "head_dist", "head.tokens")))
         spec = TensorSpec(self.tensors[x].tokens, len(real.bias), 16, (scale,))
         return self.norm_and_linear(names, -1, x, norm, real, spec, site=site)
+
+
+_LEAST_PROBABILITY = 1.001 * 2.0 ** (12 - PROBABILITY_MULT_BITS)
+"""Least scale of attention's probabilities, so that its multiplier fits."""
 
 
 def _int16(levels: Floats) -> NDArray[np.int16]:

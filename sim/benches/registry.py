@@ -55,7 +55,11 @@ UNITS = (
         "Weights enter by rows, parts of rows and columns while tokens stream; sums against numpy.",
         "array_bench",
         ("systolic_array", "pe_row", "skew"),
-        lambda config: {"Rows": config.rows, "Cols": config.cols},
+        lambda config: {
+            "Rows": config.rows,
+            "Cols": config.cols,
+            "PackDsp": int(config.dsp_pack),
+        },
     ),
     UnitBench(
         "requantize",

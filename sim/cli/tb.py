@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -70,7 +70,12 @@ def _geometry(
     act_words: int | None,
 ) -> ArrayConfig:
     """The file's geometry, else the benches' own, with the fields that the options name changed."""
-    named = {"rows": rows, "cols": cols, "acc_depth": acc_depth, "act_words": act_words}
+    named: dict[str, Any] = {
+        "rows": rows,
+        "cols": cols,
+        "acc_depth": acc_depth,
+        "act_words": act_words,
+    }
     base = DEFAULT_GEOMETRY if config is None else options.geometry(config, *[None] * 6)
     return replace(base, **{field: value for field, value in named.items() if value is not None})
 

@@ -17,6 +17,7 @@ module blockvit_sim
   parameter int unsigned MemBytes   = 16,
   parameter int unsigned BurstBeats = 16,
   parameter int unsigned FifoBeats  = 256,
+  parameter bit          PackDsp    = 1'b0,
   parameter int unsigned DramBytes  = 33554432
 ) ();
 
@@ -75,7 +76,7 @@ module blockvit_sim
   blockvit_core #(
     .Rows(Rows), .Cols(Cols), .Lanes(Lanes), .AccDepth(AccDepth), .ActWords(ActWords),
     .WideWords(WideWords), .NormRows(NormRows), .MemBytes(MemBytes), .BurstBeats(BurstBeats),
-    .FifoBeats(FifoBeats)
+    .FifoBeats(FifoBeats), .PackDsp(PackDsp)
   ) u_core (
     .clk_i(clk), .rst_ni(rst_n), .start_i(start), .image_base_i(32'd0),
     .image_beats_i(image_beats), .prog_base_i(program_base), .prog_beats_i(program_beats),

@@ -21,6 +21,7 @@ from cocotb_tools.runner import Verilator, get_runner
 import hw
 from hw.config import ArrayConfig
 from hw.errors import UserError
+from hw.parameters import core_parameters
 from hw.program.isa import systemverilog_package
 from sim.machine.toolchain import Toolchain, find_toolchain
 
@@ -51,22 +52,6 @@ class Bench:
     parameters: dict[str, int]
     modules: tuple[str, ...] | None = None
     """The RTL modules it needs; None: all."""
-
-
-def core_parameters(config: ArrayConfig) -> dict[str, int]:
-    """SystemVerilog parameters of the core."""
-    return {
-        "Rows": config.rows,
-        "Cols": config.cols,
-        "Lanes": config.vector_lanes,
-        "AccDepth": config.acc_depth,
-        "ActWords": config.act_words,
-        "WideWords": config.wide_words,
-        "NormRows": config.norm_rows,
-        "MemBytes": config.mem_bytes,
-        "BurstBeats": config.burst_beats,
-        "FifoBeats": config.fifo_beats,
-    }
 
 
 def network_bench(config: ArrayConfig, dram_bytes: int) -> Bench:

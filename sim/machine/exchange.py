@@ -207,6 +207,6 @@ def result_values(data: bytes, network: Network, program: Program) -> NDArray[np
     config = program.schedule.config
     place = program.schedule.placements[network.output]
     words = np.frombuffer(data, "<i2").reshape(-1, config.store_bytes // 2)
-    words = words[:, : config.word_bytes].reshape(place.word_rows, place.tokens, -1)
-    padded = words.transpose(1, 0, 2).reshape(place.tokens, -1)
+    rows = words[:, : config.word_bytes].reshape(place.word_rows, place.tokens, -1)
+    padded = rows.transpose(1, 0, 2).reshape(place.tokens, -1)
     return padded[:, place.positions(config.word_bytes)].astype(np.int16)

@@ -9,6 +9,7 @@ from typing import Any
 from hw.ir import Network
 from sim.report.columns import COLUMNS, CYCLES, SCHEMA_VERSION
 from sim.report.measured import Measured
+from sim.report.resources import build_resources
 from sim.report.rows import Row, Rows
 
 HOST_NOTE = (
@@ -64,6 +65,7 @@ def build_header(network: Network, measured: Measured, built: Rows) -> dict[str,
         "rows_on_host": sum(row["unit"] == "host" for row in rows),
         "rows_fused": sum(row["fused_into"] is not None for row in rows),
         "bit_exact": entry["bit_exact"],
+        "resources": build_resources(config),
         "notes": [HOST_NOTE, ENERGY_NOTE],
         "simulation": {
             name: entry[name] for name in ("wall_seconds", "build_seconds", "seconds", "khz")
@@ -93,6 +95,11 @@ _HEADER_DEFINITIONS = {
     "utilization_array_pct": {
         "unit": "%",
         "meaning": "the same over all rows with products, attention included",
+    },
+    "resources": {
+        "unit": "primitives",
+        "meaning": "of an UltraScale+ device, from `make synth`; of a module: all its instances, "
+        "without the modules below it; bram in 36 Kbit, carry in CARRY4; null: not synthesized",
     },
     "linear_cycles_pct": {
         "unit": "%",

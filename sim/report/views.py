@@ -15,6 +15,7 @@ from rich.table import Table
 from hw.artifacts import write_json, write_text
 from sim.report.build import Report
 from sim.report.columns import COLUMNS, GROUPS
+from sim.report.resources import describe
 
 TERMINAL_WIDTH = 100
 """Columns of the table where there is no terminal to ask."""
@@ -121,6 +122,7 @@ def summary(header: dict[str, Any]) -> list[tuple[str, str]]:
             f"{header['rows_on_host']} on the host, {header['rows_fused']} fused; every value the "
             f"array wrote is {'exact' if header['bit_exact'] else 'NOT exact'}",
         ),
+        ("resources", describe(header["resources"])),
         (
             "simulation",
             "{seconds:.1f} s at {khz:.0f} kHz, {wall_seconds:.1f} s in all, "

@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 NETWORK = HERE / "demo"
 GOLDEN = HERE / "demo_report.json"
 FILES = ("network.json", "network.safetensors")
-VOLATILE = ("simulation", "tools")
+VOLATILE = ("simulation", "tools", "resources")
 """Parts of the header that differ from one machine or day to the next."""
 
 

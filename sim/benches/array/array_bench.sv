@@ -2,8 +2,9 @@
 module array_bench
   import core_pkg::*;
 #(
-  parameter int unsigned Rows = 16,
-  parameter int unsigned Cols = 16
+  parameter int unsigned Rows    = 16,
+  parameter int unsigned Cols    = 16,
+  parameter bit          PackDsp = 1'b0  // two products in a multiplier
 ) (
   input  logic               clk_i,
   input  logic               rst_ni,
@@ -40,7 +41,7 @@ module array_bench
   assign tag_slot_o       = tag_out.slot;
 
   systolic_array #(
-    .Rows(Rows), .Cols(Cols)
+    .Rows(Rows), .Cols(Cols), .PackDsp(PackDsp)
   ) u_array (
     .clk_i, .rst_ni, .swap_i, .tag_i(tag_in), .act_i, .load_row_i, .load_col_i, .by_col_i, .row_i,
     .col_i, .tag_o(tag_out), .sum_o

@@ -35,7 +35,8 @@ class Run:
         size = -(-self.program.dram_bytes // PAGE) * PAGE
         check("memory suffices", True, size <= MEMORY_BYTES, 0)
         self.data: Bytes = np.zeros(size, np.uint8)
-        record = self.program.image_record(self.tensors[Network.INPUT], Network.INPUT)
+        patches = self.tensors[Network.INPUT].astype(np.int8)
+        record = self.program.image_record(patches, Network.INPUT)
         self.data[: record.size] = record
         base = self.program.base
         self.data[base : base + self.program.stream.size] = self.program.stream

@@ -19,9 +19,9 @@ from sim.cli import app
 from sim.machine.simulator import TestResult
 from tests.support import Call
 
-SQUARE = replace(DEFAULT_GEOMETRY, rows=8, cols=8)
-TALL = replace(DEFAULT_GEOMETRY, rows=16, cols=4)
-WIDE = replace(DEFAULT_GEOMETRY, rows=8, mem_bytes=32)
+SQUARE = replace(DEFAULT_GEOMETRY, rows=8, cols=8, lanes=0)
+TALL = replace(DEFAULT_GEOMETRY, rows=16, cols=4, lanes=0)
+WIDE = replace(DEFAULT_GEOMETRY, rows=8, mem_bytes=32, lanes=0)
 """A word of the array is narrower than a beat."""
 OTHERS = sorted(set(BENCHES) - {"array"})
 RUNS = [
