@@ -13,9 +13,11 @@ from hw.integer import quantize_multiplier
 from hw.ir import (
     Add,
     Attend,
+    Embed,
     ImageSpec,
     LayerNorm,
     Linear,
+    MeanTokens,
     Network,
     Op,
     Scores,
@@ -43,8 +45,19 @@ class Shape:
     """Share of weight blocks that are kept."""
     densities: Mapping[str, float] = field(default_factory=dict)
     """The same for single layers, by name."""
+    prefix: int | None = None
+    """Tokens of the embedding before those of patches; None: no position embedding either."""
+    norm_pre: bool = False
+    """A layer norm to int16 before the block."""
+    mean: bool = False
+    """The head reads the mean of all patch tokens, else the first token."""
     extreme: bool = False
     """Weights and patches of -128 and 127 only, factors that saturate everything."""
+
+    @property
+    def patch_tokens(self) -> int:
+        """At least one, even if `tokens` leaves none."""
+        return max(self.tokens - (self.prefix or 0), 1)
 
     @property
     def width(self) -> int:
@@ -80,8 +93,9 @@ def _linear_params(
 def random_network(shape: Shape, seed: int = 0) -> tuple[Network, dict[str, IntArray]]:
     """A network and all its tensors for a random image, from the reference."""
     rng = np.random.default_rng(seed)
-    tokens, width, heads = shape.tokens, shape.width, shape.heads
-    tensors = {Network.INPUT: TensorSpec(tokens, shape.patch_features)}
+    patches, prefix = shape.patch_tokens, shape.prefix or 0
+    tokens, width, heads = patches + prefix, shape.width, shape.heads
+    tensors = {Network.INPUT: TensorSpec(patches, shape.patch_features)}
     params: dict[str, IntArray] = {}
     ops: list[Op] = []
 
@@ -95,11 +109,12 @@ def random_network(shape: Shape, seed: int = 0) -> tuple[Network, dict[str, IntA
         ops.append(Linear(name, 0, (source,), name, gelu=gelu, block_shape=shape.block))
         tensors[name] = TensorSpec(before.tokens, features, bits, groups=groups)
 
-    def norm(name: str, source: str) -> None:
+    def norm(name: str, source: str, bits: int = 8) -> None:
         params[f"{name}.gain"] = rng.integers(8000, 16000, width).astype(np.int16)
         params[f"{name}.offset"] = rng.integers(-(2**18), 2**18, width).astype(np.int32)
-        ops.append(LayerNorm(name, 0, (source,), name, shift=20, epsilon=1))
-        tensors[name] = TensorSpec(tensors[source].tokens, width)
+        shift = 20 if bits == 8 else 14
+        ops.append(LayerNorm(name, 0, (source,), name, shift=shift, epsilon=1))
+        tensors[name] = TensorSpec(tensors[source].tokens, width, bits)
 
     def add(name: str, a: str, b: str) -> None:
         ops.append(Add(name, 0, (a, b), name))
@@ -109,8 +124,33 @@ def random_network(shape: Shape, seed: int = 0) -> tuple[Network, dict[str, IntA
         mult, shift = quantize_multiplier(np.full(heads, real))
         return {"mult": tuple(map(int, mult)), "shift": tuple(map(int, shift))}
 
+    def positions(name: str, source: str) -> None:
+        params[f"{name}.prefix"] = rng.integers(-5000, 5000, (prefix, width)).astype(np.int16)
+        position = rng.integers(-5000, 5000, (tokens, width)).astype(np.int16)
+        position[:prefix] = 0
+        params[f"{name}.position"] = position
+        ops.append(Embed(name, 0, (source,), name))
+        tensors[name] = TensorSpec(tokens, width, 16)
+
+    def pool(source: str) -> str:
+        name = "mean" if shape.mean else "select"
+        if shape.mean:
+            mult, shift = quantize_multiplier(np.array(1 / patches))
+            ops.append(MeanTokens(name, 0, (source,), name, prefix, int(mult), int(shift)))
+        else:
+            ops.append(SelectToken(name, 0, (source,), name, index=0))
+        tensors[name] = TensorSpec(1, width, 16)
+        return name
+
     linear("embed", Network.INPUT, width, 16)
-    norm("norm1", "embed")
+    stream = "embed"
+    if shape.prefix is not None:
+        positions("positions", stream)
+        stream = "positions"
+    if shape.norm_pre:
+        norm("norm_pre", stream, 16)
+        stream = "norm_pre"
+    norm("norm1", stream)
     linear("qkv", "norm1", 3 * width, groups=3 * heads)
     ops.append(Scores("scores", 0, ("qkv",), "scores", heads=heads, **factor(0.05)))
     tensors["scores"] = TensorSpec(tokens, heads * tokens, 16, groups=heads)
@@ -119,21 +159,20 @@ def random_network(shape: Shape, seed: int = 0) -> tuple[Network, dict[str, IntA
     ops.append(Attend("attend", 0, ("softmax", "qkv"), "attend", heads=heads, **factor(0.01)))
     tensors["attend"] = TensorSpec(tokens, width, groups=heads)
     linear("proj", "attend", width, 16)
-    add("add1", "embed", "proj")
+    add("add1", stream, "proj")
     norm("norm2", "add1")
     linear("fc1", "norm2", shape.hidden, gelu=True)
     linear("fc2", "fc1", width, 16)
     add("add2", "add1", "fc2")
-    ops.append(SelectToken("select", 0, ("add2",), "select", index=0))
-    tensors["select"] = TensorSpec(1, width, 16)
-    norm("norm", "select")
+    norm("norm", pool("add2"))
     linear("head", "norm", shape.classes, 16)
 
-    image = ImageSpec(1, tokens, shape.patch_features, 1, 1.0, (0.0,), (1.0,))
+    image = ImageSpec(1, patches, shape.patch_features, 1, 1.0, (0.0,), (1.0,))
     network = Network("random", image, ops, tensors, params)
     network.validate()
+    size = (patches, shape.patch_features)
     if shape.extreme:
-        patches = rng.choice([-128, 127], (tokens, shape.patch_features)).astype(np.int8)
+        values = rng.choice([-128, 127], size).astype(np.int8)
     else:
-        patches = rng.integers(-128, 128, (tokens, shape.patch_features), np.int8)
-    return network, {**execute(network, patches), Network.INPUT: patches}
+        values = rng.integers(-128, 128, size, np.int8)
+    return network, {**execute(network, values), Network.INPUT: values}

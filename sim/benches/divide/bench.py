@@ -15,7 +15,7 @@ from sim.benches.common.settings import Settings
 
 RANDOM = 600
 ROOT_BITS = 16
-QUOTIENT_BITS, DIVISOR_BITS = 21, 28
+QUOTIENT_BITS, DIVISOR_BITS = 25, 28
 SMALL_BITS = 4
 
 

@@ -14,7 +14,7 @@ from sim.benches.common.cycles import Cycles
 from sim.benches.common.settings import Settings
 from sim.benches.factor.sums import Norm, Softmax, Sums, norm_sums, softmax_sums, wide_sums
 
-NORM_CYCLES, SOFTMAX_CYCLES = 42, 21
+NORM_CYCLES, SOFTMAX_CYCLES = 46, 25
 """From a token's sums to its factor."""
 PER_NORM = 40
 GAP_CHANCE = 0.2

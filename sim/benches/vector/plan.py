@@ -17,7 +17,7 @@ MIN_ROW = 4
 """Least cycles of a row."""
 ADD_STAGES, STAGES = 2, 7
 """From a step to its write."""
-FACTOR_DRAIN = 43
+FACTOR_DRAIN = 47
 PLACES = 4
 """Instructions in the queue."""
 
