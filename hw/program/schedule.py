@@ -320,7 +320,7 @@ class _Lowering:
         first, tokens = chunk
         yield self._vector(
             "ADD", index, target, target, (prefix + first, tokens), row, write=1,
-            stats=int(stats), fresh=fresh, first_token=prefix + first if stats else 0,
+            stats=int(stats), fresh=fresh, first_token=prefix if stats else 0,
             **self._second(patches, first, row),
         )  # fmt: skip
 
@@ -393,7 +393,7 @@ class _Lowering:
 
     def group(self, indices: range) -> Iterator[Entry]:
         first = self.network.ops[indices[0]]
-        if isinstance(first, Scores):
+        if isinstance(first, Scores) and len(indices) == 3:
             yield from self._attention(indices, first.heads)
         elif len(indices) > 1:
             yield from self._residual(indices)

@@ -108,10 +108,10 @@ module vector_lane
   function automatic logic signed [19:0] round_20(
     input logic signed [44:0] value, input logic [5:0] shift
   );
-    logic signed [45:0] rounded;
-    rounded = (46'(value) + ((46'sd1 << shift) >>> 1)) >>> shift;
-    if (rounded > 46'sd524287) return 20'sh7ffff;
-    if (rounded < -46'sd524288) return 20'sh80000;
+    logic signed [48:0] rounded;
+    rounded = (49'(value) + ((49'sd1 << shift) >>> 1)) >>> shift;
+    if (rounded > 49'sd524287) return 20'sh7ffff;
+    if (rounded < -49'sd524288) return 20'sh80000;
     return 20'(rounded);
   endfunction
 

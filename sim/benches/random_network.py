@@ -45,15 +45,21 @@ class Shape:
     """Share of weight blocks that are kept."""
     densities: Mapping[str, float] = field(default_factory=dict)
     """The same for single layers, by name."""
-    prefix: int = 0
-    """Prefix tokens of an embedding with positions; 0: no embedding."""
-    pre_norm: bool = False
+    prefix: int | None = None
+    """Tokens of the embedding before those of patches; None: no position embedding either."""
+    norm_pre: bool = False
     """A layer norm to int16 before the block."""
-    pooling: str = "token"
-    """What the classifier reads: `token`, the mean of tokens (`mean`), or two tokens, whose logits
-    are added (`both`)."""
+    mean: bool = False
+    """The head reads the mean of all patch tokens, else the first token."""
+    distilled: bool = False
+    """A second head, on the second token, whose logits are added to the first's."""
     extreme: bool = False
     """Weights and patches of -128 and 127 only, factors that saturate everything."""
+
+    @property
+    def patch_tokens(self) -> int:
+        """At least one, even if `tokens` leaves none."""
+        return max(self.tokens - (self.prefix or 0), 1)
 
     @property
     def width(self) -> int:
@@ -89,9 +95,9 @@ def _linear_params(
 def random_network(shape: Shape, seed: int = 0) -> tuple[Network, dict[str, IntArray]]:
     """A network and all its tensors for a random image, from the reference."""
     rng = np.random.default_rng(seed)
-    patches_in, tokens = shape.tokens, shape.tokens + shape.prefix
-    width, heads = shape.width, shape.heads
-    tensors = {Network.INPUT: TensorSpec(patches_in, shape.patch_features)}
+    patches, prefix = shape.patch_tokens, shape.prefix or 0
+    tokens, width, heads = patches + prefix, shape.width, shape.heads
+    tensors = {Network.INPUT: TensorSpec(patches, shape.patch_features)}
     params: dict[str, IntArray] = {}
     ops: list[Op] = []
 
@@ -108,33 +114,44 @@ def random_network(shape: Shape, seed: int = 0) -> tuple[Network, dict[str, IntA
     def norm(name: str, source: str, bits: int = 8) -> None:
         params[f"{name}.gain"] = rng.integers(8000, 16000, width).astype(np.int16)
         params[f"{name}.offset"] = rng.integers(-(2**18), 2**18, width).astype(np.int32)
-        ops.append(LayerNorm(name, 0, (source,), name, shift=20, epsilon=1))
+        shift = 20 if bits == 8 else 14
+        ops.append(LayerNorm(name, 0, (source,), name, shift=shift, epsilon=1))
         tensors[name] = TensorSpec(tensors[source].tokens, width, bits)
 
     def add(name: str, a: str, b: str) -> None:
         ops.append(Add(name, 0, (a, b), name))
-        tensors[name] = tensors[a]
-
-    def embedding(name: str, source: str) -> None:
-        params[f"{name}.prefix"] = rng.integers(-9000, 9000, (shape.prefix, width), np.int16)
-        position = rng.integers(-9000, 9000, (tokens, width), np.int16)
-        position[: shape.prefix] = 0
-        params[f"{name}.position"] = position
-        ops.append(Embed(name, 0, (source,), name))
-        tensors[name] = TensorSpec(tokens, width, 16)
+        tensors[name] = tensors[b]
 
     def factor(real: float) -> dict[str, tuple[int, ...]]:
         mult, shift = quantize_multiplier(np.full(heads, real))
         return {"mult": tuple(map(int, mult)), "shift": tuple(map(int, shift))}
 
-    linear("projection", Network.INPUT, width, 16)
-    stream = "projection"
-    if shape.prefix:
-        embedding("embed", stream)
-        stream = "embed"
-    if shape.pre_norm:
-        norm("pre_norm", stream, 16)
-        stream = "pre_norm"
+    def positions(name: str, source: str) -> None:
+        params[f"{name}.prefix"] = rng.integers(-5000, 5000, (prefix, width)).astype(np.int16)
+        position = rng.integers(-5000, 5000, (tokens, width)).astype(np.int16)
+        position[:prefix] = 0
+        params[f"{name}.position"] = position
+        ops.append(Embed(name, 0, (source,), name))
+        tensors[name] = TensorSpec(tokens, width, 16)
+
+    def pool(source: str, index: int = 0) -> str:
+        name = "mean" if shape.mean else f"select{index or ''}"
+        if shape.mean:
+            mult, shift = quantize_multiplier(np.array(1 / patches))
+            ops.append(MeanTokens(name, 0, (source,), name, prefix, int(mult), int(shift)))
+        else:
+            ops.append(SelectToken(name, 0, (source,), name, index=index))
+        tensors[name] = TensorSpec(1, width, 16)
+        return name
+
+    linear("embed", Network.INPUT, width, 16)
+    stream = "embed"
+    if shape.prefix is not None:
+        positions("positions", stream)
+        stream = "positions"
+    if shape.norm_pre:
+        norm("norm_pre", stream, 16)
+        stream = "norm_pre"
     norm("norm1", stream)
     linear("qkv", "norm1", 3 * width, groups=3 * heads)
     ops.append(Scores("scores", 0, ("qkv",), "scores", heads=heads, **factor(0.05)))
@@ -149,35 +166,19 @@ def random_network(shape: Shape, seed: int = 0) -> tuple[Network, dict[str, IntA
     linear("fc1", "norm2", shape.hidden, gelu=True)
     linear("fc2", "fc1", width, 16)
     add("add2", "add1", "fc2")
-
-    def select(name: str, index: int) -> None:
-        ops.append(SelectToken(name, 0, ("add2",), name, index=index))
-        tensors[name] = TensorSpec(1, width, 16)
-
-    def classifier(suffix: str, source: str) -> None:
-        norm(f"norm{suffix}", source)
-        linear(f"head{suffix}", f"norm{suffix}", shape.classes, 16)
-
-    if shape.pooling == "mean":
-        mult, shift = (int(v[0]) for v in quantize_multiplier(np.array([1 / patches_in])))
-        ops.append(
-            MeanTokens("mean", 0, ("add2",), "mean", start=shape.prefix, mult=mult, shift=shift)
-        )
-        tensors["mean"] = TensorSpec(1, width, 16)
-        classifier("", "mean")
-    else:
-        select("select", 0)
-        classifier("", "select")
-    if shape.pooling == "both":
-        select("select_dist", min(1, tokens - 1))
-        classifier("_dist", "select_dist")
+    norm("norm", pool("add2"))
+    linear("head", "norm", shape.classes, 16)
+    if shape.distilled:
+        norm("norm_dist", pool("add2", min(1, tokens - 1)))
+        linear("head_dist", "norm_dist", shape.classes, 16)
         add("logits", "head", "head_dist")
 
-    image = ImageSpec(1, patches_in, shape.patch_features, 1, 1.0, (0.0,), (1.0,))
+    image = ImageSpec(1, patches, shape.patch_features, 1, 1.0, (0.0,), (1.0,))
     network = Network("random", image, ops, tensors, params)
     network.validate()
+    size = (patches, shape.patch_features)
     if shape.extreme:
-        patches = rng.choice([-128, 127], (patches_in, shape.patch_features)).astype(np.int8)
+        values = rng.choice([-128, 127], size).astype(np.int8)
     else:
-        patches = rng.integers(-128, 128, (patches_in, shape.patch_features), np.int8)
-    return network, {**execute(network, patches), Network.INPUT: patches}
+        values = rng.integers(-128, 128, size, np.int8)
+    return network, {**execute(network, values), Network.INPUT: values}

@@ -1,20 +1,30 @@
-"""A program streams in; tables, parameters, tiles, shadow weights and items come out in order."""
+"""Programs stream in; tables, words, tiles, shadow weights and items come out in order."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import cocotb
 import numpy as np
 
 from hw.config import ArrayConfig
+from hw.program.isa import Instruction
 from sim.benches.common.check import check, check_array
 from sim.benches.common.cycles import Cycles
 from sim.benches.common.lanes import pack, unpack
 from sim.benches.common.settings import Settings
-from sim.benches.loader.program import Builder, IntArray, Item, Program
+from sim.benches.loader.illegal import illegal_instructions
+from sim.benches.loader.program import KINDS, Builder, IntArray, Item, Program, Word
 
-INSTRUCTIONS = 24
+INSTRUCTIONS = 20
+NORM_DONE_CHANCE = 0.02
+"""That a layer norm is done in a cycle."""
+MATMUL_CHANCE = 0.6
+LOAD_CHANCE = 0.3
+VECTOR_OPERATIONS = ("ADD", "LAYERNORM", "SOFTMAX", "MEAN", "STORE", "LAYERNORM")
+REFUSAL_CYCLES = 150
 MEMORY_WORDS = 509
 """A prime, so that addresses of different words rarely meet."""
 
@@ -36,6 +46,8 @@ class Driver:
         self._config = config
         self._rng = rng
         self._wait_chance = wait_chance
+        self.norms = 0
+        """Layer norms whose parameters are complete, and which are not done."""
 
     def drive(self) -> None:
         """At the start of a cycle."""
@@ -47,9 +59,15 @@ class Driver:
         self._dut.gelu_busy_i.value = int(not self._grants())
         self._dut.read_grant_i.value = int(self._grants())
         self._dut.read_hazard_i.value = int(not self._grants())
-        # A registered output: it holds from the start of the cycle.
+        self._dut.idle_i.value = int(self._grants())
+        free = self.norms and self._rng.random() < NORM_DONE_CHANCE
+        self.norms -= int(free)
+        self._dut.norm_free_i.value = int(free)
+        # Registered outputs: they hold from the start of the cycle.
         take = int(self._dut.item_valid_o.value) and self._grants()
         self._dut.item_take_i.value = int(take)
+        block = int(self._dut.item_kind_o.value) == KINDS["block"]
+        self._dut.block_take_i.value = int(take and block)
 
     def settled(self) -> None:
         """In the middle of a cycle: was the line taken?"""
@@ -113,17 +131,63 @@ class Shadow:
         self._swap = cycle + 1
 
 
+class Words:
+    """Compares the words for a memory: every line, then the word a cycle after its last line."""
+
+    def __init__(self, dut: Any, program: Program, config: ArrayConfig, driver: Driver) -> None:
+        self._dut = dut
+        self._word_bits = 8 * config.word_bytes
+        self._driver = driver
+        parts = [(word, n) for word in program.words for n in range(len(word.lines))]
+        self._parts = deque(parts)
+        self._due: Word | None = None
+
+    def cycle(self, cycle: int) -> None:
+        self._check_write(cycle)
+        self._due = None
+        if not int(self._dut.word_part_o.value):
+            return
+        word, number = self._parts.popleft()
+        place = f"{word.place} word {word.addr}"
+        line = hex(int(self._dut.line_i.value))
+        check(f"line {number} of {place}", hex(pack(word.lines[number], 8)), line, cycle)
+        if word.place == "norm":
+            check(f"norms at work before {place}", True, self._driver.norms < 2, cycle)
+        else:
+            check(f"idle before {place}", 1, int(self._dut.idle_i.value), cycle)
+        if number + 1 == len(word.lines):
+            self._due = word
+            self._driver.norms += word.place == "norm" and word.last
+
+    def _check_write(self, cycle: int) -> None:
+        place = self._due.place if self._due else ""
+        for name in ("features", "residual", "norm"):
+            actual = int(getattr(self._dut, f"word_{name}_o").value)
+            check(f"word_{name}", int(name == place), actual, cycle)
+        if self._due is None:
+            return
+        check(f"word_addr of {place}", self._due.addr, int(self._dut.word_addr_o.value), cycle)
+        data = int(self._dut.word_data_o.value)
+        if place == "norm":
+            check("word_bank", self._due.bank, int(self._dut.word_bank_o.value), cycle)
+        if place == "features":
+            data >>= self._word_bits
+        check(f"word of {place} {self._due.addr}", hex(self._due.data), hex(data), cycle)
+
+
 class Checker:
     """Compares all outputs with the program's expectations, each kind in order."""
 
-    def __init__(self, dut: Any, program: Program, config: ArrayConfig, shadow: Shadow) -> None:
+    def __init__(
+        self, dut: Any, program: Program, config: ArrayConfig, shadow: Shadow, driver: Driver
+    ) -> None:
         self._dut = dut
-        self._config = config
         self._shadow = shadow
         self._tables = enumerate(program.tables)
         self._params = enumerate(program.params)
         self._tiles = enumerate(program.tiles)
         self._items = enumerate(program.items)
+        self._words = Words(dut, program, config, driver)
         self.items_left = len(program.items)
 
     def cycle(self, cycle: int) -> None:
@@ -140,6 +204,7 @@ class Checker:
             number, fields = next(self._tiles)
             check(f"slot[tile {number}]", number % 4, int(self._dut.slot_o.value), cycle)
             self._fields("tile", f"tile {number}", fields, cycle)
+        self._words.cycle(cycle)
         self._shadow.cycle(cycle)
         if int(self._dut.item_take_i.value):
             number, item = next(self._items)
@@ -157,6 +222,9 @@ class Checker:
 
     def _item(self, number: int, item: Item, cycle: int) -> None:
         self._fields("item", f"item {number}, {item}", item.fields, cycle)
+        if item.vector is not None:
+            actual = int(self._dut.vector_o.value)
+            check(f"vector[item {number}]", hex(item.vector), hex(actual), cycle)
         if item.weights is not None:
             axes = ("row", "column")
             check_array(
@@ -166,30 +234,77 @@ class Checker:
         self.items_left -= 1
 
 
-async def load_program(dut: Any, modes: tuple[str, ...], wait_chance: float) -> None:
-    """Stream a random program of these modes and check all that comes out."""
+def _idle_inputs(dut: Any) -> None:
+    for port in ("start", "line_valid", "item_take", "block_take", "norm_free"):
+        getattr(dut, f"{port}_i").value = 0
+
+
+def _random_instructions(builder: Builder, rng: np.random.Generator, modes: Sequence[str]) -> None:
+    for _ in range(INSTRUCTIONS):
+        if rng.random() < MATMUL_CHANCE:
+            builder.matmul(str(rng.choice(modes)))
+        elif rng.random() < LOAD_CHANCE:
+            builder.load()
+        else:
+            builder.vector(str(rng.choice(VECTOR_OPERATIONS)))
+
+
+async def load_program(dut: Any, modes: Sequence[str], wait_chance: float) -> None:
+    """Stream two random programs of these modes, one after the other, and check what comes out."""
     settings = Settings.from_env()
     config, rng = settings.config, settings.generator()
     memory = rng.integers(-128, 128, (MEMORY_WORDS, config.word_bytes))
     builder = Builder(config, memory, rng)
-    for _ in range(INSTRUCTIONS):
-        if rng.random() < 0.15:
-            builder.command("HOST")
-        else:
-            builder.matmul(str(rng.choice(modes)))
-    builder.command("END")
     cycles = Cycles(dut)
-    dut.line_valid_i.value = 0
-    dut.item_take_i.value = 0
+    _idle_inputs(dut)
     await cycles.reset()
-    driver = Driver(dut, builder.program, config, settings.generator(), wait_chance)
-    checker = Checker(dut, builder.program, config, Shadow(dut, config, memory))
-    while checker.items_left:
+    for _ in range(2):
+        builder.program = Program()
+        _random_instructions(builder, rng, modes)
+        builder.end()
+        await _start(dut, cycles)
+        driver = Driver(dut, builder.program, config, settings.generator(), wait_chance)
+        shadow = Shadow(dut, config, memory)
+        checker = Checker(dut, builder.program, config, shadow, driver)
+        while checker.items_left or driver.norms:
+            driver.drive()
+            await cycles.settle()
+            checker.cycle(cycles.count)
+            driver.settled()
+            await cycles.start()
+
+
+async def _start(dut: Any, cycles: Cycles) -> None:
+    _idle_inputs(dut)
+    dut.start_i.value = 1
+    await cycles.start()
+    dut.start_i.value = 0
+
+
+async def refuse(dut: Any, cycles: Cycles, name: str, instruction: Instruction) -> None:
+    """Stream an instruction behind others: it must be refused, and nothing after it be taken."""
+    settings = Settings.from_env()
+    config, rng = settings.config, settings.generator()
+    memory = np.zeros((MEMORY_WORDS, config.word_bytes), np.int64)
+    builder = Builder(config, memory, rng)
+    builder.load()
+    builder.vector("ADD")
+    number = builder.illegal(instruction)
+    _idle_inputs(dut)
+    await cycles.reset()
+    driver = Driver(dut, builder.program, config, rng, wait_chance=0.2)
+    refused = 0
+    for _ in range(REFUSAL_CYCLES):
         driver.drive()
         await cycles.settle()
-        checker.cycle(cycles.count)
+        refused += int(dut.illegal_o.value)
+        if refused:
+            check(f"illegal[{name}]", 1, int(dut.illegal_o.value), cycles.count)
+            check(f"id[{name}]", number, int(dut.id_o.value), cycles.count)
+            check(f"line_pop[{name}]", 0, int(dut.line_pop_o.value), cycles.count)
         driver.settled()
         await cycles.start()
+    check(f"illegal[{name}] at the end", True, refused > 0, cycles.count)
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -199,7 +314,7 @@ async def weights_from_the_stream(dut: Any) -> None:
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
-async def weights_from_activation_memory(dut: Any) -> None:
+async def weights_from_the_features(dut: Any) -> None:
     """Nothing waits: K by columns, V by rows, zeros behind the last token."""
     await load_program(dut, ("ROWS", "COLUMNS"), wait_chance=0.0)
 
@@ -208,3 +323,11 @@ async def weights_from_activation_memory(dut: Any) -> None:
 async def everything_waits_at_random(dut: Any) -> None:
     """All modes, with random waits at every handshake."""
     await load_program(dut, ("STREAM", "ROWS", "COLUMNS"), wait_chance=0.4)
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def illegal_instructions_are_refused(dut: Any) -> None:
+    """Each stops the loader, which says so and names it."""
+    cycles = Cycles(dut)
+    for name, instruction in illegal_instructions(Settings.from_env().config).items():
+        await refuse(dut, cycles, name, instruction)

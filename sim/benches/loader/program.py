@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hw.config import ArrayConfig
 from hw.program.isa import (
     MODES,
+    NORM_BYTES,
     OPCODES,
     PARAM_BYTES,
     TABLE_BYTES,
@@ -17,11 +18,29 @@ from hw.program.isa import (
     encode,
     encode_tile,
 )
+from sim.benches.common.lanes import pack
 
 IntArray = NDArray[np.int64]
 
-KINDS = {"block": 0, "empty": 1, "host": 2, "end": 3}
+KINDS = {"block": 0, "empty": 1, "vector": 2, "end": 3}
 """`core_pkg::item_kind_e`."""
+
+_FREE_FIELDS = {
+    "wide": 1,
+    "second": 1,
+    "write": 1,
+    "stats": 1,
+    "fresh": 1,
+    "valid": 16,
+    "in_addr": 32,
+    "in_stride": 16,
+    "second_stride": 16,
+    "out_addr": 32,
+    "out_stride": 16,
+    "shift": 6,
+    "operand": 32,
+}
+"""Fields of vector instructions that the loader hands on, and their bits."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +49,28 @@ class Item:
 
     fields: dict[str, int]
     weights: IntArray | None = None  # (rows, cols) that the shadow registers must hold
+    vector: int | None = None  # the bits of an instruction for the vector unit
 
     def __str__(self) -> str:
         return next(kind for kind, code in KINDS.items() if code == self.fields["kind"])
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of the stream for a memory."""
+
+    place: str
+    """features, residual or norm"""
+    addr: int
+    bank: int
+    last: bool
+    """of its instruction"""
+    lines: tuple[IntArray, ...]
+
+    @property
+    def data(self) -> int:
+        """Its bytes, the first in the lowest bits."""
+        return pack(np.concatenate(self.lines), 8)
 
 
 @dataclass
@@ -45,6 +83,7 @@ class Program:
     """slot, 1 for scales, number, line"""
     tiles: list[dict[str, int]] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
+    words: list[Word] = field(default_factory=list)
 
 
 class Builder:
@@ -62,11 +101,60 @@ class Builder:
         self._id = 0
         self._slot = 0
         self._bank = 0
+        self._norms = 0
 
-    def command(self, name: str) -> None:
-        """A HOST or END instruction."""
-        self._append(np.array(encode(Instruction(OPCODES[name], self._id)), "<u4").view(np.uint8))
-        self.program.items.append(Item({"kind": KINDS[name.lower()], "id": self._id}))
+    def end(self) -> None:
+        """An END instruction."""
+        self._instruction(Instruction(OPCODES["END"], self._id))
+        self.program.items.append(Item({"kind": KINDS["end"], "id": self._id}))
+        self._id += 1
+
+    def illegal(self, instruction: Instruction) -> int:
+        """An instruction that is none, and lines behind it; its number."""
+        self._instruction(replace(instruction, id=self._id))
+        self._append(self._bytes(4 * self._config.line_bytes))
+        return self._id
+
+    def load(self) -> None:
+        """A LOAD of a few words for the features or the residual memory."""
+        rng, word = self._rng, self._config.word_bytes
+        wide, count = int(rng.integers(2)), int(rng.integers(1, 5))
+        first = int(rng.integers(1 << 20))
+        self._instruction(
+            Instruction(OPCODES["LOAD"], self._id, wide=wide, operand=count, out_addr=first)
+        )
+        for number in range(count):
+            lines = tuple(self._append(self._bytes(word * (1 + wide))))
+            place = "residual" if wide else "features"
+            last = number + 1 == count
+            self.program.words.append(Word(place, first + number, -1, last, lines))
+        self._id += 1
+
+    def vector(self, name: str) -> None:
+        """An instruction for the vector unit, with the parameters of a LAYERNORM."""
+        rng, config = self._rng, self._config
+        tokens = int(rng.integers(1, config.acc_depth + 1))
+        rows = int(rng.integers(1, 4))
+        instruction = Instruction(
+            OPCODES[name],
+            self._id,
+            sums=int(rng.integers(2)),
+            tokens=tokens,
+            rows=rows,
+            first_token=int(rng.integers(config.acc_depth - tokens + 1)),
+            **{name: int(rng.integers(1 << bits)) for name, bits in _FREE_FIELDS.items()},
+        )
+        self._instruction(instruction)
+        if name == "LAYERNORM":
+            base = self._norms % 2 * config.norm_rows
+            self._norms += 1
+            for row in range(rows):
+                for bank in range(NORM_BYTES // 2):
+                    lines = tuple(self._append(self._bytes(2 * config.word_bytes)))
+                    last = row + 1 == rows and bank + 1 == NORM_BYTES // 2
+                    self.program.words.append(Word("norm", base + row, bank, last, lines))
+        bits = pack(encode(instruction), 32)
+        self.program.items.append(Item({"kind": KINDS["vector"], "id": self._id}, vector=bits))
         self._id += 1
 
     def matmul(self, mode: str) -> None:
@@ -83,7 +171,7 @@ class Builder:
             mode=MODES[mode],
             wide=int(not gelu and rng.random() < 0.5),
             gelu=gelu,
-            drain=int(rng.integers(2)),
+            normal=int(rng.integers(2)),
             tokens=tokens,
             tiles=tiles,
             depth=0 if mode == "STREAM" else depth,
@@ -95,13 +183,18 @@ class Builder:
             out_stride=int(rng.integers(1 << 16)),
             w_addr=int(rng.integers(1 << 20)),
         )
-        self._append(np.array(encode(instruction), "<u4").view(np.uint8))
+        self._instruction(instruction)
         if gelu:
             self.program.tables += enumerate(self._append(self._bytes(TABLE_BYTES)))
         places = self._rng.permutation(tiles) if mode == "STREAM" else range(tiles)
         for tile, place in enumerate(places):
             self._tile(instruction, mode, tile, int(place))
         self._id += 1
+
+    def _instruction(self, instruction: Instruction) -> None:
+        """Lines of zeros may come before it."""
+        self._append(np.zeros(int(self._rng.integers(3)) * self._config.line_bytes, np.uint8))
+        self._append(np.array(encode(instruction), "<u4").view(np.uint8))
 
     def _bytes(self, count: int) -> NDArray[np.uint8]:
         return self._rng.integers(0, 256, count).astype(np.uint8)
@@ -124,8 +217,7 @@ class Builder:
         for number, line in enumerate(lines):
             self.program.params.append((self._slot, number // half, number % half, line))
         slices = config.word_bytes // config.cols
-        step = instruction.out_stride * (1 + instruction.wide)
-        out = instruction.out_addr + place // slices * step
+        out = instruction.out_addr + place // slices * instruction.out_stride
         self.program.tiles.append(
             {
                 "wide": instruction.wide,
@@ -134,20 +226,20 @@ class Builder:
                 "bank": self._bank,
                 "tokens": instruction.tokens,
                 "addr": out,
-                "stride": instruction.out_stride,
                 "slice": place % slices,
             }
         )
         common = {
             "last": 1,
             "op_last": int(tile + 1 == instruction.tiles),
-            "drain": instruction.drain,
+            "normal": instruction.normal,
+            "wide": instruction.wide,
             "slot": self._slot,
             "bank": self._bank,
             "id": instruction.id,
             "tokens": instruction.tokens,
             "out_first": out,
-            "out_end": out + instruction.tokens + instruction.wide * instruction.out_stride,
+            "out_end": out + instruction.tokens,
         }
         if not kept:
             self.program.items.append(Item({**common, "kind": KINDS["empty"], "first": 1}))

@@ -1,4 +1,4 @@
-"""Bench of `activation_memory`."""
+"""Bench of `activation_memory` and `feature_memory`."""
 
 WORDS = 256
-"""Depth of the memory under test."""
+"""Depth of the memories under test."""

@@ -1,4 +1,4 @@
-"""Output tiles to activation memory: int8, int16, GELU table, empty tiles, write stalls."""
+"""Output tiles to features and sums: int8, int16, GELU table, empty tiles, write stalls."""
 
 from __future__ import annotations
 
@@ -13,19 +13,23 @@ from sim.benches.common.check import check, check_array
 from sim.benches.common.cycles import Cycles
 from sim.benches.common.lanes import pack, unpack
 from sim.benches.common.settings import Settings
-from sim.benches.output.tiles import IntArray, Model, Tile, random_tiles
+from sim.benches.output.tiles import IntArray, Model, Tile, Write, random_tiles
 
 TILES = 40
 DRAIN_CYCLES = 20
+STAGES = 6
+"""Cycles from a read of the accumulators to the write."""
 
 
 class Progress:
-    """How many tiles are filled, summed up, and out."""
+    """How many tiles are filled, summed up, and out; when the accumulators were read."""
 
     def __init__(self) -> None:
         self.pushed = 0
         self.done = 0
         self.freed = 0
+        self.reads: deque[int] = deque()
+        """Cycles of the reads whose results are not out."""
 
 
 class Filler:
@@ -64,7 +68,7 @@ class Filler:
         self._dut.wide_i.value = int(tile.wide)
         self._dut.gelu_i.value = int(tile.table is not None)
         self._dut.tile_empty_i.value = int(tile.empty)
-        for name in ("tokens", "addr", "stride", "slice"):
+        for name in ("tokens", "addr", "slice"):
             getattr(self._dut, f"{name}_i").value = getattr(tile, name)
         for scale, lines in enumerate(tile.parameter_lines(self._config.line_bytes)):
             self._dut.param_scale_i.value = scale
@@ -114,7 +118,7 @@ class Summer:
                 self._dut.done_slot_i.value = finished.slot
                 self._dut.empty_slot_i.value = finished.slot
             await self._cycles.settle()
-            data = self._read()
+            data = self._read(progress)
             await self._cycles.start()
             if finished is not None:
                 self._banks[finished.slot & 1] = waiting.popleft()
@@ -127,9 +131,12 @@ class Summer:
         in_time = progress.pushed > tile.number and progress.freed + 2 > tile.number
         return in_time and bool(self._rng.random() < 0.3)
 
-    def _read(self) -> IntArray:
+    def _read(self, progress: Progress) -> IntArray:
+        if not int(self._dut.acc_read_o.value):
+            return self._noise()
+        progress.reads.append(self._cycles.count)
         tile = self._banks[int(self._dut.acc_bank_o.value)]
-        if not int(self._dut.acc_read_o.value) or tile is None or tile.empty:
+        if tile is None or tile.empty:
             return self._noise()
         return tile.sums[int(self._dut.acc_addr_o.value)]
 
@@ -149,15 +156,7 @@ class Checker:
                 while not int(self._dut.write_o.value):
                     self._check_free(0, 0, "no write")
                     await self._cycles.settled()
-                cycle = self._cycles.count
-                place = f"[{expected.index}]"
-                check(f"write_addr{place}", expected.addr, int(self._dut.write_addr_o.value), cycle)
-                slices = int(self._dut.write_slices_o.value)
-                check(f"write_slices{place}", expected.slices, slices, cycle)
-                actual = unpack(int(self._dut.write_data_o.value), 8, self._cols)
-                check_array(
-                    expected.tensor, expected.index, ("column",), expected.data, actual, cycle
-                )
+                self._check_write(expected, progress.reads.popleft() + STAGES)
                 self._check_free(int(expected.last), tile.slot, expected.index)
                 progress.freed += expected.last
                 await self._cycles.settled()
@@ -165,6 +164,15 @@ class Checker:
             write = int(self._dut.write_o.value)
             check("write[behind the last tile]", 0, write, self._cycles.count)
             await self._cycles.settled()
+
+    def _check_write(self, expected: Write, due: int) -> None:
+        cycle, place = self._cycles.count, f"[{expected.index}]"
+        check(f"cycle of write{place}", due, cycle, cycle)
+        check(f"write_wide{place}", int(expected.wide), int(self._dut.write_wide_o.value), cycle)
+        check(f"write_addr{place}", expected.addr, int(self._dut.write_addr_o.value), cycle)
+        check(f"write_slices{place}", expected.slices, int(self._dut.write_slices_o.value), cycle)
+        actual = unpack(int(self._dut.write_data_o.value), 16, self._cols)
+        check_array("results", expected.index, ("column",), expected.data, actual, cycle)
 
     def _check_free(self, expected: int, slot: int, index: str) -> None:
         free = int(self._dut.free_o.value)

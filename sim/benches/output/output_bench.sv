@@ -18,7 +18,6 @@ module output_bench
   input  logic                   tile_empty_i,
   input  logic [15:0]            tokens_i,
   input  logic [31:0]            addr_i,
-  input  logic [15:0]            stride_i,
   input  logic [6:0]             slice_i,
   input  logic                   table_write_i,
   input  logic                   param_write_i,
@@ -37,12 +36,13 @@ module output_bench
   output logic                   acc_bank_o,
   output logic [15:0]            acc_addr_o,
   input  logic [Cols*32-1:0]     acc_data_i,
-  // activation memory
+  // features and sums memory
   input  logic                   write_grant_i,
   output logic                   write_o,
+  output logic                   write_wide_o,
   output logic [31:0]            write_addr_o,
   output logic [Slices-1:0]      write_slices_o,
-  output logic [Cols*8-1:0]      write_data_o
+  output logic [Cols*16-1:0]     write_data_o
 );
 
   logic [1:0]         head_slot, bias_slot, mult_slot, shift_slot;
@@ -54,7 +54,7 @@ module output_bench
 
   assign tile = '{
     wide: wide_i, gelu: gelu_i, empty: tile_empty_i, bank: slot_i[0], tokens: tokens_i,
-    addr: addr_i, stride: stride_i, slice: slice_i
+    addr: addr_i, slice: slice_i
   };
 
   tile_queue #(
@@ -74,7 +74,7 @@ module output_bench
     .bias_slot_o(bias_slot), .bias_i(bias), .mult_slot_o(mult_slot), .mult_i(mult),
     .shift_slot_o(shift_slot), .shift_i(shift), .free_o, .free_slot_o, .table_write_i,
     .line_number_i, .line_i, .acc_read_o, .acc_bank_o, .acc_addr_o, .acc_data_i, .write_grant_i,
-    .write_o, .write_addr_o, .write_slices_o, .write_data_o
+    .write_o, .write_wide_o, .write_addr_o, .write_slices_o, .write_data_o
   );
 
 endmodule

@@ -23,7 +23,6 @@ class Tile:
     empty: bool
     table: IntArray | None  # (256)
     addr: int
-    stride: int
     slice: int
     bias: IntArray  # (cols)
     mult: IntArray  # (cols)
@@ -49,13 +48,13 @@ class Tile:
 
 @dataclass(frozen=True)
 class Write:
-    """A word slice on its way to activation memory."""
+    """A word slice on its way to the features or the sums."""
 
-    tensor: str
     index: str
+    wide: bool
     addr: int
     slices: int
-    data: IntArray  # (cols) signed bytes
+    data: IntArray  # (cols)
     last: bool
 
 
@@ -70,15 +69,14 @@ class Model:
 
     def writes(self, tile: Tile) -> Iterator[Write]:
         for token, row in enumerate(self.results(tile)):
-            index = f"tile {tile.number}, token {token}"
-            addr, slices = tile.addr + token, 1 << tile.slice
-            last = token + 1 == tile.tokens
-            low = row.astype(np.int8).astype(np.int64)
-            if tile.wide:
-                yield Write("low bytes", index, addr, slices, low, False)
-                yield Write("high bytes", index, addr + tile.stride, slices, row >> 8, last)
-            else:
-                yield Write("results", index, addr, slices, low, last)
+            yield Write(
+                index=f"tile {tile.number}, token {token}",
+                wide=tile.wide,
+                addr=tile.addr + token,
+                slices=1 << tile.slice,
+                data=row,
+                last=token + 1 == tile.tokens,
+            )
 
 
 def random_tiles(count: int, config: ArrayConfig, rng: np.random.Generator) -> list[Tile]:
@@ -104,7 +102,6 @@ def _random_tile(
         empty=bool(rng.random() < 0.25),
         table=table,
         addr=int(rng.integers(1 << 20)),
-        stride=int(rng.integers(1 << 16)),
         slice=int(rng.integers(config.word_bytes // cols)),
         bias=rng.integers(-(1 << 20), 1 << 20, cols),
         mult=rng.integers(1 << 16, size=cols),

@@ -14,7 +14,9 @@ from sim.benches.common.cycles import Cycles
 from sim.benches.common.lanes import unpack
 from sim.benches.common.settings import Settings
 
-STAGES = 3
+NAMES = ("bias", "mult", "round", "shift")
+"""The stages, a cycle each."""
+STAGES = len(NAMES)
 PER_SHIFT = 24
 INT32 = 1 << 31
 ACCUMULATORS = (-INT32, INT32 - 1, -1, 0, 1)
@@ -47,7 +49,7 @@ class Model:
 
 
 class Driver:
-    """Gives the three stages their operands; a stage without a sample gets noise.
+    """Gives the stages their operands; a stage without a sample gets noise.
 
     Args:
         samples: by the cycle in which they enter; None leaves the cycle unused.
@@ -64,14 +66,14 @@ class Driver:
     async def run(self) -> None:
         for cycle in range(len(self._samples) + STAGES):
             stages = [self._at(cycle - stage) for stage in range(STAGES)]
-            first, second, third = (sample or _draw(self._noise) for sample in stages)
-            for name, sample in zip(("bias", "mult", "round"), stages, strict=True):
+            first, second, third, fourth = (sample or _draw(self._noise) for sample in stages)
+            for name, sample in zip(NAMES, stages, strict=True):
                 getattr(self._dut, f"enable_{name}_i").value = int(sample is not None)
             self._dut.acc_i.value = first.acc
             self._dut.bias_i.value = first.bias
             self._dut.mult_i.value = second.mult
             self._dut.shift_i.value = third.shift
-            self._dut.wide_i.value = int(third.wide)
+            self._dut.wide_i.value = int(fourth.wide)
             await self._cycles.start()
 
     def _at(self, cycle: int) -> Sample | None:
@@ -99,7 +101,7 @@ class Checker:
 async def requantize_samples(dut: Any, samples: list[Sample | None], model: Model) -> None:
     """Pass samples through the unit, one a cycle, and check all results."""
     cycles = Cycles(dut)
-    for stage in ("bias", "mult", "round"):
+    for stage in NAMES:
         getattr(dut, f"enable_{stage}_i").value = 0
     await cycles.reset(has_reset=False)
     noise = Settings.from_env().generator()

@@ -5,23 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.ir import Linear
 from hw.program.compiler import Program, compile_network
 from hw.program.disassembler import disassemble, listing
+from hw.program.isa import MODES
 from sim.benches.random_network import Shape, random_network
-
-CONFIGS = {
-    "4x4": ArrayConfig(rows=4, cols=4, acc_depth=16, act_words=16384),
-    "8x16": ArrayConfig(rows=8, cols=16, acc_depth=16, act_words=16384, mem_bytes=4),
-    "16x8": ArrayConfig(rows=16, cols=8, acc_depth=16, act_words=16384, mem_bytes=32),
-}
-
+from tests.hw.program.shapes import CONFIGS, SHAPES
 
 def compiled(config: ArrayConfig) -> tuple[Any, Program]:
-    network, _ = random_network(Shape(tokens=19, block=(config.cols, config.rows)))
+    shape = Shape(tokens=19, prefix=1, norm_pre=True, block=(config.cols, config.rows))
+    network, _ = random_network(shape)
     return network, compile_network(network, config)
 
 
@@ -30,8 +28,10 @@ def config(request: pytest.FixtureRequest) -> ArrayConfig:
     return request.param
 
 
-def test_every_instruction_comes_back(config: ArrayConfig) -> None:
-    _, program = compiled(config)
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(SHAPES, st.sampled_from(list(CONFIGS.values())))
+def test_every_instruction_comes_back(shape: Shape, config: ArrayConfig) -> None:
+    program = compile_network(random_network(shape)[0], config)
     found = [entry.instruction for entry in disassemble(program.stream.tobytes(), config)]
     assert found == program.schedule.instructions
 
@@ -45,12 +45,19 @@ def test_weights_and_metadata_cover_the_stream(config: ArrayConfig) -> None:
 
 def test_streamed_blocks_are_the_kept_tiles(config: ArrayConfig) -> None:
     network, program = compiled(config)
-    by_id = {e.instruction.id: e for e in disassemble(program.stream.tobytes(), config)}
-    for step in program.schedule.steps:
-        op = network.ops[step.ops[0]] if step.ops else None
-        if isinstance(op, Linear):
-            kept = tuple(program.kept[op.name].sum(axis=0).tolist())
-            assert all(by_id[i.id].blocks == kept for i in step.instructions)
+    decoded = disassemble(program.stream.tobytes(), config)
+    for entry, found in zip(program.schedule.entries, decoded, strict=True):
+        op = network.ops[entry.op] if entry.op is not None else None
+        if isinstance(op, Linear) and found.instruction.is_matmul:
+            assert found.blocks == tuple(program.kept[op.name].sum(axis=0)[list(entry.tiles)])
+
+
+def test_blocks_from_memory_are_counted(config: ArrayConfig) -> None:
+    _, program = compiled(config)
+    for found in disassemble(program.stream.tobytes(), config):
+        if found.instruction.mode != MODES["STREAM"]:
+            assert set(found.blocks) == {found.instruction.depth}
+            assert found.weight_bytes == 0
 
 
 def test_listing_names_every_instruction() -> None:

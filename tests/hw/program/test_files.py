@@ -15,6 +15,7 @@ from hw.errors import UserError
 from hw.ir import Network, load_network, save_network
 from hw.program.compiler import Program, compile_network
 from hw.program.files import read_program, write_program
+from hw.program.layout import Memory
 
 CONFIG = ArrayConfig(rows=4, cols=4, acc_depth=32, act_words=16384)
 
@@ -78,7 +79,18 @@ def test_full_disk_leaves_the_earlier_program(
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_description_lists_every_step(compiled: tuple[Path, Network, Program]) -> None:
-    folder, network, _ = compiled
-    steps = json.loads((folder / "program.json").read_text())["steps"]
-    assert [name for step in steps for name in step["ops"]] == [op.name for op in network.ops]
+def test_description_names_the_owner_of_every_instruction(compiled: tuple[Path, Network, Program]) -> None:
+    folder, network, program = compiled
+    owners = json.loads((folder / "program.json").read_text())["owners"]
+    assert len(owners) == len(program.schedule.entries)
+    assert set(owners) == {op.name for op in network.ops} | {"end of the program"}
+
+
+def test_description_counts_the_words_of_every_memory(
+    compiled: tuple[Path, Network, Program],
+) -> None:
+    folder, _, program = compiled
+    words = json.loads((folder / "program.json").read_text())["words"]
+    for memory in Memory:
+        placed = [p for p in program.schedule.placements.values() if p.memory is memory]
+        assert words[memory.value] == max(p.base + p.words for p in placed)

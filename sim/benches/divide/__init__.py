@@ -1,0 +1,1 @@
+"""Bench of `divider` and `square_root`."""

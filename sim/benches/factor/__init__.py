@@ -1,0 +1,1 @@
+"""Bench of `token_factor`."""
