@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -180,10 +180,19 @@ class Measurement:
                     "cycles_model": self.model.by_op.get(name, at_end),
                     "start_cycle": min(part.start_cycle for part in parts),
                     "end_cycle": max(part.end_cycle for part in parts) + 1,
-                    "busy": sum(part.end_cycle - part.start_cycle + 1 for part in parts),
+                    "busy": _busy(parts),
                 }
             )
         return operations
+
+
+def _busy(parts: Sequence[InstructionCycles]) -> int:
+    """Cycles in which one of the instructions is at work."""
+    busy, end = 0, -1
+    for part in sorted(parts, key=lambda part: part.start_cycle):
+        busy += max(part.end_cycle - max(part.start_cycle - 1, end), 0)
+        end = max(end, part.end_cycle)
+    return busy
 
 
 def checksum(values: NDArray[np.integer]) -> str:

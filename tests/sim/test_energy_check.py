@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from sim.energy_check import Compared, compare
+from sim.energy_check import Comparison, compare
 
 
 @pytest.fixture(scope="module")
-def compared() -> list[Compared]:
+def compared() -> Comparison:
     return compare()
 
 
 @pytest.mark.slow
-def test_memories_are_accessed_as_often_as_counted(compared: list[Compared]) -> None:
-    for row in compared:
-        if row.exact:
-            assert row.recorded == row.modelled, row.name
+def test_memories_are_accessed_as_often_as_counted(compared: Comparison) -> None:
+    for port in compared.accesses:
+        assert port.recorded == port.modelled, port.name
 
 
 @pytest.mark.slow
-def test_toggles_of_the_array_grow_with_its_products(compared: list[Compared]) -> None:
-    (array,) = [row for row in compared if not row.exact]
-    assert array.recorded_ratio == pytest.approx(array.modelled_ratio, rel=0.1)
+def test_further_blocks_toggle_the_array_as_much_as_the_first(compared: Comparison) -> None:
+    added = compared.toggles_per_mac
+    assert added[1] == pytest.approx(added[0], rel=0.1)

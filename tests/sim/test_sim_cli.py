@@ -127,7 +127,6 @@ def test_wrong_cycle_model_is_named_and_fails(
     [
         (("run", "none"), "network.json: no such file"),
         (("run", "{folder}", "--rows", "5"), "rows=5"),
-        (("run", "{folder}", "--act-words", "256", "--cols", "4", "--rows", "4"), "ACT_WORDS"),
         (("run", "{folder}", "--image", "1000"), "image 1000: expected a path or a number"),
         (("run", "{folder}", "--image", "none.png"), "none.png: the network has 20 channels"),
         (("run", "{folder}", "--latency", "0"), "mem_latency=0"),
@@ -143,6 +142,12 @@ def test_bad_input_is_one_line(
     assert said in printed
     assert printed.count("\n") == 1
     assert not (network_folder / "cycles.json").exists()
+
+
+def test_too_small_a_memory_is_one_line(simulated: Path, call: Call) -> None:
+    status, printed = call(app, "run", simulated, *SMALL[:4], "--act-words", 256)
+    assert status == 2
+    assert "ACT_WORDS" in printed and printed.count("\n") == 1
 
 
 def test_program_of_another_network_is_one_line(simulated: Path, call: Call) -> None:

@@ -160,7 +160,7 @@ def test_results_are_written_once(report: Report) -> None:
 
 def test_vector_unit_reads_its_operand_in_every_pass(report: Report) -> None:
     assert row_of(report, "softmax")["bytes_act_in"] == 3 * 37 * 2 * 40 * 2
-    assert row_of(report, "add1")["bytes_act_in"] == 2 * 37 * 16 * 2
+    assert row_of(report, "add2")["bytes_act_in"] == 2 * 37 * 16 * 2
 
 
 def test_energies_of_the_rows_sum_to_the_header(report: Report) -> None:
