@@ -45,7 +45,7 @@ settings/report: FORCE
 	@+$(FLOW)
 	{
 	  dated "$${BLOCKVIT_CACHE:-build}/synth"
-	  code sim/report sim/cli/report.py hw/synth hw/rtl
+	  code sim/report sim/cli/report.py sim/activity.py sim/energy.py hw/synth hw/rtl
 	} | keep $@
 
 config.json: settings/config

@@ -113,7 +113,8 @@ def summary(header: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "vector unit",
-            f"busy {vector['busy_cycles']:,} cycles, {vector['exposed_cycles']:,} of all exposed",
+            f"busy {vector['busy_cycles']:,} cycles; the array waits {vector['exposed_cycles']:,} "
+            "cycles for it",
         ),
         (
             "energy",
@@ -170,7 +171,8 @@ def print_report(report: Report, console: Console) -> None:
     """Main columns and summary on the terminal.
 
     `err %` is the cycle model's error, `waits %` the share of cycles in which no token enters, with
-    the largest cause; `gain` is the speedup over dense, `eff` the sparse efficiency.
+    the largest cause, or the share of the vector unit's busy cycles in which the array did not wait
+    for it (`hidden`); `gain` is the speedup over dense, `eff` the sparse efficiency.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
     for name in _MAIN:
@@ -193,6 +195,8 @@ def _main_cells(row: dict[str, Any]) -> list[str]:
     if row["compute"] and waiting:
         lost = 100 * (row["cycles_total"] - row["compute"]) / row["cycles_total"]
         waits = f"{kind.removesuffix('_wait').removeprefix('fill_')} {lost:.1f}"
+    elif row["unit"] == "vector" and row["busy_cycles"]:
+        waits = f"hidden {100 * (1 - row['vector'] / row['busy_cycles']):.1f}"
     shape = "" if row["m"] is None else f"{row['m']}x{row['k']}x{row['n']}"
 
     def figure(name: str, digits: int) -> str:

@@ -73,6 +73,13 @@ def test_rows_of_a_large_network_fit_100_columns(report: Report) -> None:
     assert "…" not in printed(report, 100)
 
 
+def test_terminal_says_how_much_of_the_vector_unit_is_hidden(report: Report) -> None:
+    (row,) = [row for row in report["rows"] if row["name"] == "softmax"]
+    hidden = 100 * (1 - row["vector"] / row["busy_cycles"])
+    (line,) = [line for line in printed(report, 100).splitlines() if line.startswith(" softmax")]
+    assert f"hidden {hidden:.1f}" in line
+
+
 def test_every_view_warns_of_random_weights(report: Report) -> None:
     views = (to_csv(report), to_markdown(report), to_html(report, None), printed(report, 100))
     for text in (*views, json.dumps(report)):
