@@ -157,7 +157,7 @@ module blockvit_core
     .clk_i, .rst_ni, .running_i(running_q), .illegal_i(illegal), .outside_i(outside),
     .bus_i(read_error || store_error), .silent_i(read_silent || store_silent),
     .cut_i(exhausted && line_wait),
-    .progress_i(line_pop || item_take || a_read || write || store_ready
+    .progress_i(line_pop || item_take || a_read || write || (store_valid && store_ready)
                 || (vector_busy && vector_steps)),
     .id_i(load_id), .failed_o(failed), .error_o, .error_id_o
   );
