@@ -7,7 +7,6 @@ from math import isqrt
 from typing import Any
 
 import cocotb
-import numpy as np
 
 from sim.benches.common.check import check
 from sim.benches.common.cycles import Cycles
@@ -60,7 +59,9 @@ def _quotients() -> list[tuple[int, int]]:
     rng = Settings.from_env().generator()
     largest, top = (1 << QUOTIENT_BITS) - 1, (1 << DIVISOR_BITS) - 1
     divisors = [1, 2, 3, 1 << 15, (1 << 15) + 1, (1 << 16) - 1, 1 << 27, top - 1, top]
-    divisors += (rng.integers(1, top + 1, RANDOM) >> rng.integers(DIVISOR_BITS, size=RANDOM)).tolist()
+    divisors += (
+        rng.integers(1, top + 1, RANDOM) >> rng.integers(DIVISOR_BITS, size=RANDOM)
+    ).tolist()
     samples = []
     for divisor in filter(None, divisors):
         for quotient in (0, 1, int(rng.integers(largest)), largest):

@@ -33,7 +33,11 @@ def illegal_instructions(config: ArrayConfig) -> dict[str, Instruction]:
         "norm of too many rows": replace(norm, rows=config.norm_rows + 1),
     }
     for name, legal in {
-        "add": add, "norm": norm, "softmax": softmax, "mean": mean, "store": store
+        "add": add,
+        "norm": norm,
+        "softmax": softmax,
+        "mean": mean,
+        "store": store,
     }.items():
         found[f"{name} without tokens"] = replace(legal, tokens=0)
         found[f"{name} without rows"] = replace(legal, rows=0)

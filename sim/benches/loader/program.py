@@ -154,9 +154,7 @@ class Builder:
                     last = row + 1 == rows and bank + 1 == NORM_BYTES // 2
                     self.program.words.append(Word("norm", base + row, bank, last, lines))
         bits = pack(encode(instruction), 32)
-        self.program.items.append(
-            Item({"kind": KINDS["vector"], "id": self._id}, vector=bits)
-        )
+        self.program.items.append(Item({"kind": KINDS["vector"], "id": self._id}, vector=bits))
         self._id += 1
 
     def matmul(self, mode: str) -> None:
@@ -222,6 +220,7 @@ class Builder:
         out = instruction.out_addr + place // slices * instruction.out_stride
         self.program.tiles.append(
             {
+                "slot": self._slot,
                 "wide": instruction.wide,
                 "gelu": instruction.gelu,
                 "empty": int(not kept),

@@ -115,9 +115,7 @@ class Queries:
 class Driver:
     """Everything that comes from outside, as planned; ports that do not count carry noise."""
 
-    def __init__(
-        self, dut: Any, works: Sequence[Work], plan: Plan, conditions: Conditions
-    ) -> None:
+    def __init__(self, dut: Any, works: Sequence[Work], plan: Plan, conditions: Conditions) -> None:
         self._dut = dut
         self._works = works
         self._plan = plan

@@ -41,4 +41,5 @@ def without_end(program: Program) -> Program:
     """The program up to its last instruction, in whole beats."""
     config = program.schedule.config
     *_, end = disassemble(program.stream.tobytes(), config)
-    return replace(program, stream=program.stream[: end.offset // config.mem_bytes * config.mem_bytes])
+    whole = end.offset // config.mem_bytes * config.mem_bytes
+    return replace(program, stream=program.stream[:whole])

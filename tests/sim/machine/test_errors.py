@@ -42,9 +42,7 @@ def wrong_programs() -> dict[str, tuple[str, Program]]:
     def change(operation: str, kind: str, **fields: int) -> Program:
         return with_instruction(program, number_of(operation, kind), **fields)
 
-    def result_and_reader(
-        first: tuple[str, str], second: tuple[str, str], field: str
-    ) -> Program:
+    def result_and_reader(first: tuple[str, str], second: tuple[str, str], field: str) -> Program:
         """The result of the first behind its memory, where the second waits for it."""
         moved = with_instruction(program, number_of(*first), out_addr=FAR)
         return with_instruction(moved, number_of(*second), **{field: FAR})

@@ -45,7 +45,7 @@ def times_written(network: Network, program: Program) -> dict[str, np.ndarray]:
 
 
 def expected_times(network: Network, program: Program, name: str) -> np.ndarray:
-    """Once; two results of the array are added in two writes; prefix tokens come with the program."""
+    """Once; twice where two results of the array are added; prefix tokens are loaded."""
     places = program.schedule.placements
     op = next(op for op in network.ops if op.output == name)
     times = np.ones((places[name].tokens, places[name].features), np.int64)
@@ -69,9 +69,7 @@ def test_every_feature_is_written_once(shape: Shape, config: ArrayConfig) -> Non
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(SHAPES, st.sampled_from(list(CONFIGS.values())))
-def test_image_record_is_whole_bursts_before_the_program(
-    shape: Shape, config: ArrayConfig
-) -> None:
+def test_image_record_is_whole_bursts_before_the_program(shape: Shape, config: ArrayConfig) -> None:
     network, tensors = random_network(shape)
     program = compile_network(network, config)
     record = program.image_record(tensors[Network.INPUT].astype(np.int8), Network.INPUT)
