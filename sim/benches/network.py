@@ -1,4 +1,4 @@
-"""The whole core: a small random network, every value that the array writes checked."""
+"""The whole core: a small random network, every value that array and vector unit write checked."""
 
 from __future__ import annotations
 
@@ -34,6 +34,6 @@ def run_network(config: ArrayConfig, seed: int = 1, waves: Path | None = None) -
     cases = [Case(network, program, tensors, condition) for condition in conditions.values()]
     outcomes = run_cases(cases, waves=waves)
     return [
-        TestResult(name, outcome.seconds, str(outcome.difference) if outcome.difference else "")
+        TestResult(name, outcome.seconds, str(outcome.error or outcome.difference or ""))
         for name, outcome in zip(conditions, outcomes, strict=True)
     ]

@@ -47,4 +47,7 @@ module array_bench
     .col_i, .tag_o(tag_out), .sum_o
   );
 
+  logic unused;
+  assign unused = &tag_out;
+
 endmodule

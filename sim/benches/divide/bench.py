@@ -7,7 +7,6 @@ from math import isqrt
 from typing import Any
 
 import cocotb
-import numpy as np
 
 from sim.benches.common.check import check
 from sim.benches.common.cycles import Cycles

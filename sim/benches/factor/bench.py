@@ -24,12 +24,16 @@ PROBABILITY_MULTS = (0, 1, 127 << 12, (1 << PROBABILITY_MULT_BITS) - 1)
 
 
 def _operation_ports(dut: Any, operation: Norm | Softmax, rng: np.random.Generator) -> None:
-    softmax = isinstance(operation, Softmax)
-    dut.softmax_i.value = int(softmax)
-    dut.channels_i.value = int(rng.integers(1 << 16)) if softmax else operation.channels
-    dut.epsilon_i.value = int(rng.integers(1 << EPSILON_BITS)) if softmax else operation.epsilon
-    noise = int(rng.integers(1 << PROBABILITY_MULT_BITS))
-    dut.numerator_i.value = operation.probability_mult if softmax else noise
+    """Ports of the other operation carry noise."""
+    dut.softmax_i.value = int(isinstance(operation, Softmax))
+    dut.channels_i.value = int(rng.integers(1 << 16))
+    dut.epsilon_i.value = int(rng.integers(1 << EPSILON_BITS))
+    dut.numerator_i.value = int(rng.integers(1 << PROBABILITY_MULT_BITS))
+    if isinstance(operation, Softmax):
+        dut.numerator_i.value = operation.probability_mult
+    else:
+        dut.channels_i.value = operation.channels
+        dut.epsilon_i.value = operation.epsilon
 
 
 async def factors(
@@ -42,7 +46,8 @@ async def factors(
     dut.valid_i.value = 0
     _operation_ports(dut, operation, rng)
     await cycles.reset()
-    waiting, due = list(enumerate(tokens))[::-1], {}
+    waiting = list(enumerate(tokens))[::-1]
+    due: dict[int, tuple[int, Sums]] = {}
     while waiting or due:
         cycle = cycles.count
         entry = waiting.pop() if waiting and rng.random() >= GAP_CHANCE else None

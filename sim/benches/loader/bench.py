@@ -202,7 +202,8 @@ class Checker:
             self._line(place, number, line, cycle)
         if int(self._dut.tile_push_o.value):
             number, fields = next(self._tiles)
-            check(f"slot[tile {number}]", number % 4, int(self._dut.slot_o.value), cycle)
+            slot = fields.pop("slot")
+            check(f"slot[tile {number}]", slot, int(self._dut.slot_o.value), cycle)
             self._fields("tile", f"tile {number}", fields, cycle)
         self._words.cycle(cycle)
         self._shadow.cycle(cycle)

@@ -220,6 +220,7 @@ class Builder:
         out = instruction.out_addr + place // slices * instruction.out_stride
         self.program.tiles.append(
             {
+                "slot": self._slot,
                 "wide": instruction.wide,
                 "gelu": instruction.gelu,
                 "empty": int(not kept),

@@ -25,6 +25,8 @@ IntArray = NDArray[np.integer[Any]]
 
 STYLES = ("tiny", "usual", "full", "extreme", "constant")
 OPERATIONS = ("add", "norm", "softmax", "mean", "store")
+FOREIGN_ADD = 0.3
+"""Chance of an addition between a layer norm and those that gather its sums."""
 WORST_NORM_ROWS = 0.1
 """Chance of a layer norm of as many word rows as there may be."""
 
@@ -161,7 +163,7 @@ class Workload:
         )  # fmt: skip
 
     def _norm(self) -> None:
-        """Sums gathered in one of four ways, then the layer norm."""
+        """Sums gathered in one of four ways, an addition apart from them, then the layer norm."""
         rng = self._rng
         tokens, rows, features = self._shape()
         if rng.random() < WORST_NORM_ROWS:
@@ -182,6 +184,8 @@ class Workload:
                     tokens=min(chunk, tokens - token), first_token=token, rows=rows,
                     valid=features, in_addr=place[0] + token, in_stride=place[1],
                 )  # fmt: skip
+        if rng.random() < FOREIGN_ADD:
+            self._add()
         self._normalize(x, rows, place, way == "sums")
 
     def _add_by_rows(self, x: IntArray, rows: int) -> tuple[int, int, IntArray]:

@@ -17,6 +17,7 @@ from hw.program.isa import MODES
 from sim.benches.random_network import Shape, random_network
 from tests.hw.program.shapes import CONFIGS, SHAPES
 
+
 def compiled(config: ArrayConfig) -> tuple[Any, Program]:
     shape = Shape(tokens=19, prefix=1, norm_pre=True, block=(config.cols, config.rows))
     network, _ = random_network(shape)

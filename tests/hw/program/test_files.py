@@ -79,7 +79,9 @@ def test_full_disk_leaves_the_earlier_program(
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_description_names_the_owner_of_every_instruction(compiled: tuple[Path, Network, Program]) -> None:
+def test_description_names_the_owner_of_every_instruction(
+    compiled: tuple[Path, Network, Program],
+) -> None:
     folder, network, program = compiled
     owners = json.loads((folder / "program.json").read_text())["owners"]
     assert len(owners) == len(program.schedule.entries)

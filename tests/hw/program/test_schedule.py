@@ -40,7 +40,11 @@ class Contents:
         for row in range(rows):
             for token in range(tokens):
                 place = memory, i.out_addr + row * i.out_stride + token
-                self._owner[place] = (entry.output, entry.first_row + row, entry.first_token + token)
+                self._owner[place] = (
+                    entry.output,
+                    entry.first_row + row,
+                    entry.first_token + token,
+                )
 
     def check(self, names: tuple[str, ...], memory: Memory, first: int, stride: int,
               rows: int, tokens: int) -> None:  # fmt: skip
@@ -113,7 +117,9 @@ def test_layer_norms_find_the_sums_of_their_tokens(shape: Shape, config: ArrayCo
         i = entry.instruction
         if i.opcode == OPCODES["ADD"] and i.stats:
             for token in range(i.first_token, i.first_token + i.tokens):
-                sums[token] = ([] if i.fresh else sums[token]) + [entry.first_row + r for r in range(i.rows)]
+                sums[token] = ([] if i.fresh else sums[token]) + [
+                    entry.first_row + r for r in range(i.rows)
+                ]
         if i.opcode == OPCODES["LAYERNORM"]:
             assert all(sums.pop(token) == list(range(i.rows)) for token in range(i.tokens))
 

@@ -10,6 +10,7 @@ import pytest
 
 from hw.config import ArrayConfig
 from hw.program.isa import systemverilog_package
+from sim.benches.registry import BENCHES, DEFAULT_GEOMETRY
 from sim.machine.build import HERE as MACHINE
 from sim.machine.build import RTL, core_parameters, rtl_sources
 from sim.machine.toolchain import find_toolchain
@@ -26,7 +27,7 @@ def lint(top: str, parameters: dict[str, int], sources: list[Path]) -> str:
     result = subprocess.run(
         [
             toolchain.verilator,
-            *("--lint-only", "-Wall", "--timing", "--top-module", top),
+            *("--lint-only", "-Wall", "--timing", "--timescale", "1ns/1ps", "--top-module", top),
             *(f"-G{name}={value}" for name, value in parameters.items()),
             *sources,
         ],
@@ -53,3 +54,15 @@ def test_store_is_lint_clean_for_words_of_any_width(beat_bytes: int, word_bytes:
 
 def test_simulated_dram_is_lint_clean() -> None:
     assert lint("dram", {}, [MACHINE / "dram.sv"]) == ""
+
+
+@pytest.mark.parametrize("name", BENCHES)
+def test_bench_is_lint_clean(name: str, tmp_path: Path) -> None:
+    package = tmp_path / "blockvit_pkg.sv"
+    package.write_text(systemverilog_package())
+    # No bench uses all constants of the packages that they share.
+    waiver = tmp_path / "packages.vlt"
+    waiver.write_text('`verilator_config\nlint_off -rule UNUSEDPARAM -file "*_pkg.sv"\n')
+    bench = BENCHES[name].build(DEFAULT_GEOMETRY)
+    sources = [waiver, package, *rtl_sources(bench.modules), *bench.sources]
+    assert lint(bench.top, bench.parameters, sources) == ""

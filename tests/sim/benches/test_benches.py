@@ -23,11 +23,14 @@ SQUARE = replace(DEFAULT_GEOMETRY, rows=8, cols=8, lanes=0)
 TALL = replace(DEFAULT_GEOMETRY, rows=16, cols=4, lanes=0)
 WIDE = replace(DEFAULT_GEOMETRY, rows=8, mem_bytes=32, lanes=0)
 """A word of the array is narrower than a beat."""
+SLICED = replace(DEFAULT_GEOMETRY, rows=8, lanes=4)
+"""A word of the memories takes the vector unit two steps."""
 OTHERS = sorted(set(BENCHES) - {"array"})
 RUNS = [
     ("array", SQUARE),
     ("array", TALL),
     ("store", WIDE),
+    ("vector", SLICED),
     ("axi", WIDE),
     *((name, DEFAULT_GEOMETRY) for name in OTHERS),
 ]

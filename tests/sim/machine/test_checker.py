@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from hw.config import ArrayConfig
 from hw.program.compiler import compile_network
 from sim.benches.random_network import Shape, random_network
 from sim.machine.run import Case, Difference, run_cases
-
-CONFIG = ArrayConfig(rows=4, cols=4, acc_depth=32, act_words=16384)
+from tests.sim.machine.support import CONFIG
 
 
 def difference_after_changing(tensor: str, token: int, feature: int, by: int) -> Difference | None:
@@ -25,7 +23,8 @@ def difference_after_changing(tensor: str, token: int, feature: int, by: int) ->
 def test_wrong_value_is_named_with_tensor_and_index() -> None:
     found = difference_after_changing("qkv", 5, 21, 1)
     assert found is not None
-    assert (found.reason, found.tensor, found.token, found.feature) == ("wrong value", "qkv", 5, 21)
+    assert (found.tensor, found.token, found.feature) == ("qkv", 5, 21)
+    assert found.reason == "wrong value of the array"
 
 
 def test_wrong_value_says_expected_actual_and_cycle() -> None:
@@ -39,3 +38,16 @@ def test_wrong_high_byte_is_found() -> None:
     found = difference_after_changing("scores", 2, 4, 256)
     assert found is not None
     assert (found.tensor, found.token, found.feature) == ("scores", 2, 4)
+
+
+def test_wrong_value_of_the_vector_unit_is_found() -> None:
+    found = difference_after_changing("norm1", 7, 6, 1)
+    assert found is not None
+    assert (found.tensor, found.token, found.feature) == ("norm1", 7, 6)
+    assert found.reason == "wrong value of the vector unit"
+
+
+def test_wrong_value_in_the_result_is_found() -> None:
+    found = difference_after_changing("head", 0, 9, -1)
+    assert found is not None
+    assert (found.tensor, found.token, found.feature) == ("head", 0, 9)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 
 import pytest
 
 from hw.config import ArrayConfig
-from hw.program.compiler import compile_network
+from hw.program.compiler import Program, compile_network
 from sim.benches.random_network import Shape, random_network
-from sim.cycles import CycleModel
+from sim.cycles import CycleModel, NetworkCycles
 from sim.machine.run import Case, Conditions, Outcome, run_cases
+from tests.sim.machine.support import CONFIG, small
 
 GEOMETRIES = {
-    "4x4": ArrayConfig(rows=4, cols=4, acc_depth=32, act_words=16384),
-    "8x8": ArrayConfig(rows=8, cols=8, acc_depth=32, act_words=16384, mem_latency=7),
-    "16x16": ArrayConfig(acc_depth=32, act_words=16384),
-    "32x32": ArrayConfig(rows=32, cols=32, acc_depth=32, act_words=16384, mem_latency=200),
-    "8x16": ArrayConfig(rows=8, cols=16, acc_depth=32, act_words=16384, mem_bytes=4),
-    "16x4": ArrayConfig(
-        rows=16, cols=4, acc_depth=32, act_words=16384, burst_beats=4, fifo_beats=16
-    ),
+    "4x4": CONFIG,
+    "8x8": small(8, 8, lanes=4, mem_latency=7, mem_interval=3),
+    "16x16": small(16, 16, lanes=8),
+    "32x32": small(32, 32, mem_latency=200),
+    "16x32": small(16, 32, mem_bytes=8, mem_interval=2),
+    "16x4": small(16, 4, mem_bytes=4, burst_beats=4, fifo_beats=16),
 }
 
 
@@ -30,14 +29,19 @@ def shapes(config: ArrayConfig) -> dict[str, Shape]:
     odd = {"heads": 2, "head_features": config.rows + 1, "hidden": 2 * config.cols + 3}
     return {
         "one_token": Shape(tokens=1, block=block, **odd),
-        "tokens_fill_accumulators": Shape(tokens=32, block=block, **odd),
-        "one_token_more_than_accumulators": Shape(tokens=33, block=block, **odd),
+        "tokens_fill_accumulators": Shape(tokens=32, block=block, prefix=1, **odd),
+        "one_token_more_than_accumulators": Shape(tokens=33, block=block, prefix=0, **odd),
+        "class_token_alone_behind_accumulators": Shape(tokens=33, block=block, prefix=1, **odd),
         "features_divide_tiles": Shape(
             tokens=9, heads=2, head_features=config.word_bytes, hidden=64, block=block
         ),
-        "one_head": Shape(tokens=11, heads=1, head_features=config.word_bytes + 4, block=block),
-        "wholly_dense": Shape(tokens=20, block=block, density=1.0, **odd),
-        "wholly_empty": Shape(tokens=20, block=block, density=0.0, **odd),
+        "one_head": Shape(
+            tokens=11, heads=1, head_features=config.word_bytes + 4, block=block, prefix=2
+        ),
+        "norm_before_the_block": Shape(tokens=12, block=block, prefix=1, norm_pre=True, **odd),
+        "mean_of_patches": Shape(tokens=35, block=block, prefix=2, mean=True, **odd),
+        "wholly_dense": Shape(tokens=20, block=block, density=1.0, prefix=1, **odd),
+        "wholly_empty": Shape(tokens=20, block=block, density=0.0, prefix=1, **odd),
         "empty_layer": Shape(tokens=20, block=block, densities={"fc1": 0.0}, **odd),
         "mostly_empty_output_tiles": Shape(tokens=20, block=block, density=0.1, **odd),
         "extreme_values": Shape(tokens=13, block=block, density=0.7, extreme=True, **odd),
@@ -48,46 +52,84 @@ NAMES = tuple(shapes(ArrayConfig()))
 STALLED = Conditions(stall_percent=30, seed=7)
 
 
+@dataclass(frozen=True)
+class Run:
+    """A network on the machine, undisturbed and with stalls, and in the cycle model."""
+
+    program: Program
+    operations: tuple[str, ...]
+    free: Outcome
+    stalled: Outcome
+    model: NetworkCycles
+
+    def cycles_by_operation(self) -> dict[str, int]:
+        """Cycles that are an operation's alone."""
+        found: dict[str, int] = {}
+        for instruction in (*self.free.array, *self.free.vector):
+            index = self.program.schedule.entries[instruction.id].op
+            if index is not None:
+                name = self.operations[index]
+                found[name] = found.get(name, 0) + instruction.total
+        return found
+
+
 @cache
-def runs(geometry: str) -> dict[str, tuple[Outcome, Outcome, tuple[int, ...], list[int]]]:
-    """By shape: the outcome, the outcome under stalls, the model's and the RTL's cycles by step."""
+def runs(geometry: str) -> dict[str, Run]:
+    """By shape."""
     config = GEOMETRIES[geometry]
-    cases, models, schedules = [], [], []
+    cases, models = [], []
     for seed, shape in enumerate(shapes(config).values()):
         network, tensors = random_network(shape, seed)
         program = compile_network(network, config)
         cases.append(Case(network, program, tensors))
         cases.append(Case(network, program, tensors, STALLED))
-        models.append(CycleModel(network, config).evaluate(program.kept).by_step)
-        schedules.append(program.schedule)
+        models.append(CycleModel(network, config).evaluate(program.kept))
     outcomes = run_cases(cases)
-    result = {}
-    for i, name in enumerate(NAMES):
-        cycles = {entry.id: entry.total for entry in outcomes[2 * i].instructions}
-        measured = [sum(cycles[j.id] for j in s.instructions) for s in schedules[i].steps]
-        result[name] = (outcomes[2 * i], outcomes[2 * i + 1], models[i], measured)
-    return result
+    return {
+        name: Run(
+            cases[2 * i].program,
+            tuple(op.name for op in cases[2 * i].network.ops),
+            outcomes[2 * i],
+            outcomes[2 * i + 1],
+            models[i],
+        )
+        for i, name in enumerate(NAMES)
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 class TestMachine:
     def test_bit_exact(self, geometry: str, name: str) -> None:
-        assert runs(geometry)[name][0].difference is None
+        free = runs(geometry)[name].free
+        assert (free.difference, free.error) == (None, None)
 
     def test_bit_exact_under_stalls(self, geometry: str, name: str) -> None:
-        assert runs(geometry)[name][1].difference is None
+        stalled = runs(geometry)[name].stalled
+        assert (stalled.difference, stalled.error) == (None, None)
 
     def test_stalls_cost_cycles(self, geometry: str, name: str) -> None:
-        free, stalled, _, _ = runs(geometry)[name]
-        assert stalled.total_cycles > free.total_cycles
+        run = runs(geometry)[name]
+        assert run.stalled.total_cycles > run.free.total_cycles
 
-    def test_cycle_model_equals_rtl_step_by_step(self, geometry: str, name: str) -> None:
-        _, _, model, measured = runs(geometry)[name]
-        assert list(model) == measured
+    def test_model_ends_every_array_instruction_when_the_rtl_does(
+        self, geometry: str, name: str
+    ) -> None:
+        run = runs(geometry)[name]
+        assert run.model.array_ends == {i.id: i.end_cycle for i in run.free.array}
+
+    def test_model_places_every_vector_instruction_where_the_rtl_does(
+        self, geometry: str, name: str
+    ) -> None:
+        run = runs(geometry)[name]
+        model = [(w.id, w.start_cycle, w.end_cycle) for w in run.model.vector]
+        assert model == [(i.id, i.start_cycle, i.end_cycle) for i in run.free.vector]
+
+    def test_model_gives_every_operation_its_cycles(self, geometry: str, name: str) -> None:
+        run = runs(geometry)[name]
+        assert run.cycles_by_operation() == run.model.by_op
+        assert run.free.total_cycles == run.model.total
 
     def test_counters_cover_every_cycle_once(self, geometry: str, name: str) -> None:
-        instructions = runs(geometry)[name][1].instructions
-        ends = [instruction.end_cycle for instruction in instructions]
-        lengths = [b - a for a, b in pairwise([-1, *ends])]
-        assert [instruction.total for instruction in instructions] == lengths
+        for outcome in (runs(geometry)[name].free, runs(geometry)[name].stalled):
+            assert outcome.total_cycles == outcome.array[-1].end_cycle + 1

@@ -5,13 +5,11 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hw.config import ArrayConfig
 from hw.program.compiler import compile_network
 from sim.benches.random_network import Shape, random_network
 from sim.cycles import CycleModel
 from sim.machine.run import Case, Conditions, run_cases
-
-CONFIG = ArrayConfig(rows=4, cols=4, acc_depth=32, act_words=16384)
+from tests.sim.machine.support import CONFIG
 
 SHAPES = st.builds(
     Shape,
@@ -23,6 +21,9 @@ SHAPES = st.builds(
     classes=st.integers(1, 12),
     block=st.sampled_from([(4, 4), (8, 4), (4, 12)]),
     density=st.floats(0, 1),
+    prefix=st.sampled_from([None, 0, 1, 2]),
+    norm_pre=st.booleans(),
+    mean=st.booleans(),
     extreme=st.booleans(),
 )
 CASES = st.tuples(SHAPES, st.integers(0, 2**31), st.integers(0, 60))
@@ -41,5 +42,5 @@ def test_any_shape_and_mask_is_exact(drawn: list[tuple[Shape, int, int]]) -> Non
         )
         models.append(CycleModel(network, CONFIG).evaluate(program.kept).total)
     outcomes = run_cases(cases)
-    assert [str(o.difference) for o in outcomes if o.difference] == []
+    assert [str(o.error or o.difference) for o in outcomes if o.error or o.difference] == []
     assert [o.total_cycles for o in outcomes[::2]] == models
