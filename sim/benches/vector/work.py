@@ -218,7 +218,7 @@ class Workload:
         memory = "residual" if wide else "normal"
         out, out_stride = self._room(memory, tokens, rows)
         result = layernorm(x, gain, offset, shift, epsilon, 16 if wide else 8)
-        params = self._rows(gain[None])[:, 0], self._rows(offset[None])[:, 0]
+        params = (self._rows(gain.reshape(1, -1))[:, 0], self._rows(offset.reshape(1, -1))[:, 0])
         self._append(
             "LAYERNORM", memory, self._rows(result), params, sums=int(sums), wide=int(wide),
             tokens=tokens, rows=rows, valid=features, in_addr=place[0], in_stride=place[1],
