@@ -60,7 +60,7 @@ def test_simulated_dram_is_lint_clean() -> None:
 def test_bench_is_lint_clean(name: str, tmp_path: Path) -> None:
     package = tmp_path / "blockvit_pkg.sv"
     package.write_text(systemverilog_package())
-    # No bench uses all constants of the packages that they share; the simulated DRAM takes its reset
+    # No bench uses all constants of the shared packages; the simulated DRAM takes its reset
     # with the clock.
     waiver = tmp_path / "packages.vlt"
     waiver.write_text(
