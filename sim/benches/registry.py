@@ -183,7 +183,7 @@ UNITS = (
     ),
     UnitBench(
         "divide",
-        "Roots and quotients: all small ones, the edges of large ones, random ones, against Python.",
+        "Roots and quotients: all small ones, edges of large ones, random ones, against Python.",
         "divide_bench",
         ("divider", "square_root"),
         lambda config: {},

@@ -184,7 +184,7 @@ def test_epsilon_too_wide_is_refused() -> None:
 
 
 def test_probability_too_fine_is_refused() -> None:
-    with pytest.raises(UserError, match="softmax: probability_mult=.* has more than 24 bits"):
+    with pytest.raises(UserError, match=r"softmax: probability_mult=.* has more than 24 bits"):
         build_schedule(changed(Softmax, probability_mult=1 << 24), CONFIGS["4x4"])
 
 
