@@ -18,7 +18,7 @@ from sim.benches.common.settings import Settings
 from sim.benches.loader.illegal import illegal_instructions
 from sim.benches.loader.program import KINDS, Builder, IntArray, Item, Program, Word
 
-INSTRUCTIONS = 20
+INSTRUCTIONS = 12
 NORM_DONE_CHANCE = 0.02
 """That a layer norm is done in a cycle."""
 MATMUL_CHANCE = 0.6

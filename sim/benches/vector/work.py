@@ -84,7 +84,7 @@ class Workload:
         most = 4 if rng.random() < 0.4 else self._depth
         tokens = int(rng.integers(least_tokens, most + 1))
         rows = int(rng.integers(1, most_rows + 1))
-        features = rows * self._word - int(rng.choice([0, rng.integers(self._word)]))
+        features = rows * self._word - int(rng.integers(self._word)) * int(rng.integers(2))
         return tokens, rows, features
 
     def _values(self, tokens: int, features: int, style: str | None = None) -> IntArray:
@@ -157,7 +157,7 @@ class Workload:
         out = (first, stride) if form == "two in place" else self._room("residual", tokens, rows)
         write = bool(rng.random() < 0.9)
         self._append(
-            "ADD", "residual" if write else "nowhere", self._rows(result) if write else None,
+            "ADD", "residual" if write else "nowhere", self._rows(result) if write else None, None,
             write=int(write), tokens=tokens, rows=rows, valid=features,
             out_addr=out[0], out_stride=out[1], **fields,
         )  # fmt: skip
@@ -213,12 +213,12 @@ class Workload:
         wide = bool(rng.random() < 0.3)
         epsilon = max(int(rng.integers(1 << EPSILON_BITS)) >> int(rng.integers(EPSILON_BITS)), 1)
         shift = int(rng.integers(SHIFT_MAX + 1) if rng.random() < 0.2 else rng.integers(14, 24))
-        gain = rng.integers(-(1 << 15), 1 << 15, features) >> rng.integers(0, 12)
-        offset = rng.integers(-(1 << 31), 1 << 31, features) >> rng.integers(0, 24)
+        gain = np.right_shift(rng.integers(-(1 << 15), 1 << 15, features), rng.integers(0, 12))
+        offset = np.right_shift(rng.integers(-(1 << 31), 1 << 31, features), rng.integers(0, 24))
         memory = "residual" if wide else "normal"
         out, out_stride = self._room(memory, tokens, rows)
         result = layernorm(x, gain, offset, shift, epsilon, 16 if wide else 8)
-        params = self._rows(gain[None])[:, 0], self._rows(offset[None])[:, 0]
+        params = (self._rows(gain.reshape(1, -1))[:, 0], self._rows(offset.reshape(1, -1))[:, 0])
         self._append(
             "LAYERNORM", memory, self._rows(result), params, sums=int(sums), wide=int(wide),
             tokens=tokens, rows=rows, valid=features, in_addr=place[0], in_stride=place[1],
