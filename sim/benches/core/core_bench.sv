@@ -12,6 +12,7 @@ module core_bench
   parameter int unsigned MemBytes   = 16,
   parameter int unsigned BurstBeats = 16,
   parameter int unsigned FifoBeats  = 256,
+  parameter bit          PackDsp    = 1'b0,
   parameter int unsigned Bytes      = 1048576
 ) (
   input  logic                  clk_i,
@@ -80,7 +81,7 @@ module core_bench
   blockvit_core #(
     .Rows(Rows), .Cols(Cols), .Lanes(Lanes), .AccDepth(AccDepth), .ActWords(ActWords),
     .WideWords(WideWords), .NormRows(NormRows), .MemBytes(MemBytes), .BurstBeats(BurstBeats),
-    .FifoBeats(FifoBeats)
+    .FifoBeats(FifoBeats), .PackDsp(PackDsp)
   ) u_core (
     .clk_i, .rst_ni, .start_i, .image_base_i, .image_beats_i, .prog_base_i, .prog_beats_i,
     .done_o, .error_o, .error_id_o(error_id), .arvalid_o(arvalid), .arready_i(arready),
