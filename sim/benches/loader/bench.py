@@ -308,25 +308,25 @@ async def refuse(dut: Any, cycles: Cycles, name: str, instruction: Instruction) 
     check(f"illegal[{name}] at the end", True, refused > 0, cycles.count)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=200, timeout_unit="us")
 async def weights_from_the_stream(dut: Any) -> None:
     """Nothing waits: kept blocks alone, with their indices."""
     await load_program(dut, ("STREAM",), wait_chance=0.0)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=200, timeout_unit="us")
 async def weights_from_the_features(dut: Any) -> None:
     """Nothing waits: K by columns, V by rows, zeros behind the last token."""
     await load_program(dut, ("ROWS", "COLUMNS"), wait_chance=0.0)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=200, timeout_unit="us")
 async def everything_waits_at_random(dut: Any) -> None:
     """All modes, with random waits at every handshake."""
     await load_program(dut, ("STREAM", "ROWS", "COLUMNS"), wait_chance=0.4)
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=200, timeout_unit="us")
 async def illegal_instructions_are_refused(dut: Any) -> None:
     """Each stops the loader, which says so and names it."""
     cycles = Cycles(dut)
