@@ -6,15 +6,16 @@ the next tile computes, and its accumulators are free for the tile after that. A
 weight tiles from the features memory, and its tokens decide how many there are. Tokens beyond the
 depth of the accumulators go through in parts.
 
-What an operation takes beyond that (the start, waiting for the operation before, and what the array
-waits for the vector unit) is measured on the dense network, where both models agree by
-construction, and taken as constant. Rounding up keeps
+What an operation takes beyond that (the start, waiting for the operation before) is measured on the
+dense network, where both models agree by construction, and taken as constant; what the array waits
+for the vector unit grows with the tokens. Rounding up keeps
 its value and passes on the gradient of the unrounded number (a straight-through estimate). Heads
 whose features do not fill whole tiles are counted as if they did.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -33,6 +34,12 @@ _TO_STORE = 3
 """Cycles, besides one a row, from a tile's last token to its first result."""
 _TO_FREE = 7
 """Cycles from storing a tile's last result until its accumulators are free."""
+
+_ADDITION = 9
+"""Cycles, besides one a token and a level of the tree over the lanes, of adding a word row."""
+
+_WAIT = 25
+"""Tokens whose time the constant part of a wait for the vector unit takes: of 4 T + 100 cycles."""
 
 
 def ceil_through(x: Tensor) -> Tensor:
@@ -54,6 +61,11 @@ class _Tiles:
 class _LinearTiles(_Tiles):
     head: int
     """Cycles in which an output tile's header, biases and scales load."""
+    floor: float
+    """Least cycles of an output tile beyond one a token, times its share of a word row: the vector
+    unit takes the results into the residual stream meanwhile. 0 where it does not."""
+    share: float
+    """Of a word row that an output tile fills."""
     row: Tensor
     """Block row of each output tile."""
     in_tiles: Tensor
@@ -93,7 +105,14 @@ class SoftCycles:
         exact = network_cycles(network, config)
         modelled = self._modelled({}, {})
         self._overhead = {name: exact.by_op[name] - float(modelled[name]) for name in modelled}
-        self._beside = exact.total - sum(exact.by_op[name] for name in modelled)
+        self._waiting = dict.fromkeys(modelled, 0)
+        beside = 0
+        for op in network.ops:
+            if op.name in modelled:
+                self._waiting[op.name], beside = beside, 0
+            else:
+                beside += exact.by_op[op.name]
+        self._beside = exact.total - sum(exact.by_op.values()) + beside
 
     def __call__(
         self,
@@ -117,13 +136,21 @@ class SoftCycles:
         keep: Mapping[str, Tensor] | None = None,
         tokens: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """Cycles of every operation on the array, by name; arguments as for a call."""
+        """Cycles of every operation on the array, by name, with what it waits for the vector unit.
+
+        Arguments as for a call.
+        """
         keep, tokens = keep or {}, tokens or {}
         unknown = keep.keys() - self._linear.keys() | tokens.keys() - self._overhead.keys()
         if unknown:
             raise KeyError(f"not an operation on the array: {min(unknown)}")
         modelled = self._modelled(keep, tokens)
-        return {name: modelled[name] + extra for name, extra in self._overhead.items()}
+        cycles = {}
+        for name, extra in self._overhead.items():
+            tiles: _Tiles = self._linear.get(name) or self._attention[name]
+            longer = (_live(tiles, tokens.get(name)) + _WAIT) / (tiles.tokens + _WAIT)
+            cycles[name] = modelled[name] + extra + self._waiting[name] * longer
+        return cycles
 
     def _modelled(
         self, keep: Mapping[str, Tensor], tokens: Mapping[str, Tensor]
@@ -142,7 +169,9 @@ class SoftCycles:
             stored = live / count
             order = spread_order((depth * tile < stored).numpy())
             depth = depth[torch.from_numpy(order)]
-            computing.append(torch.maximum(depth * tile, depth * linear.load + linear.head))
+            least = linear.share * (live / count + linear.floor) if linear.floor else live * 0
+            busy = torch.maximum(depth * tile, depth * linear.load + linear.head)
+            computing.append(torch.maximum(busy, least.expand_as(busy)))
             storing.append(stored)
             holding.append(depth > 0)
         ends = self._follow(computing, holding, torch.stack(storing)) * torch.stack(parts)
@@ -202,6 +231,8 @@ def _linear_tiles(network: Network, op: Linear, config: ArrayConfig) -> _LinearT
         tokens=target.tokens,
         load=config.block_lines + 1,
         head=tile_head_bytes(config) // config.line_bytes,
+        floor=_ADDITION + math.log2(config.vector_lanes) if target.bits == 16 else 0.0,
+        share=config.cols / config.word_bytes,
         row=torch.arange(len(out_tiles)).repeat_interleave(out_tiles),
         in_tiles=in_tiles.double(),
     )

@@ -10,14 +10,15 @@ import pytest
 from hw.__main__ import app
 from hw.cli import run_app
 from hw.config import ArrayConfig
-from tests.support import SMALL, Call
+from hw.ir import save_network
+from tests.support import SMALL, Call, small_network
 
 
 def test_config_prints_every_field(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run_app(app, ["config", *SMALL])
     fields = json.loads(capsys.readouterr().out)
-    assert ArrayConfig.from_dict(fields) == ArrayConfig(4, 4, 32, 16384)
+    assert ArrayConfig.from_dict(fields) == ArrayConfig(4, 4, acc_depth=32, act_words=16384)
 
 
 def test_compile_writes_program_and_description(network_folder: Path, call: Call) -> None:
@@ -43,14 +44,17 @@ def test_disasm_lists_the_program(
         (("config", "--rows", "many"), "--rows"),
         (("config", "--config", "none.json"), "none.json: no such file"),
         (("compile", "none"), "network.json: no such file"),
-        (("compile", "{folder}", "--cols", "4", "--rows", "4", "--act-words", "256"), "ACT_WORDS"),
+        (("compile", "{large}", "--act-words", "256", "--cols", "4", "--rows", "4"), "ACT_WORDS"),
+        (("compile", "{large}", "--wide-words", "256", "--cols", "4", "--rows", "4"), "WIDE_WORDS"),
         (("disasm", "{folder}"), "program.json: no such file"),
     ],
 )
 def test_bad_input_is_one_line(
-    args: tuple[str, ...], said: str, network_folder: Path, call: Call
+    args: tuple[str, ...], said: str, network_folder: Path, tmp_path: Path, call: Call
 ) -> None:
-    status, printed = call(app, *(arg.format(folder=network_folder) for arg in args))
+    large = tmp_path / "large"
+    save_network(small_network(tokens=100), large)
+    status, printed = call(app, *(arg.format(folder=network_folder, large=large) for arg in args))
     assert status == 2
     assert said in printed
     assert printed.count("\n") == 1

@@ -39,13 +39,13 @@ def read(path: Path) -> Any:
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The artifacts of a run."""
     folder = tmp_path_factory.mktemp("run")
-    assert call("run", MODEL, "--out", str(folder), "--budget", "0.6", *QUICK) == 0
+    assert call("run", MODEL, "--out", str(folder), "--budget", "0.75", *QUICK) == 0
     return folder
 
 
 def test_run_meets_the_budget(out: Path) -> None:
     report = read(out / "pruned.json")
-    assert report["predicted_cycles"] == pytest.approx(0.6 * report["dense_cycles"], rel=0.01)
+    assert report["predicted_cycles"] == pytest.approx(0.75 * report["dense_cycles"], rel=0.01)
 
 
 def test_random_weights_leave_a_warning_in_every_report(out: Path) -> None:
@@ -71,20 +71,20 @@ def test_report_counts_the_kept_blocks_of_the_masks(out: Path) -> None:
 
 
 def test_same_seed_gives_the_same_artifacts(out: Path, tmp_path: Path) -> None:
-    assert call("run", MODEL, "--out", str(tmp_path), "--budget", "0.6", *QUICK) == 0
+    assert call("run", MODEL, "--out", str(tmp_path), "--budget", "0.75", *QUICK) == 0
     for name in ("pruned.safetensors", "masks.safetensors", "network.safetensors", "pruned.json"):
         assert (tmp_path / name).read_bytes() == (out / name).read_bytes()
 
 
 def test_close_accepts_a_measurement_near_the_budget(tmp_path: Path) -> None:
-    call("run", MODEL, "--out", str(tmp_path), "--budget", "0.6", *QUICK)
+    call("run", MODEL, "--out", str(tmp_path), "--budget", "0.75", *QUICK)
     simulate(tmp_path, 1.0)
     assert call("close", str(tmp_path)) == 0
     assert len(read(tmp_path / "loop.json")["rounds"]) == 1
 
 
 def test_close_prunes_again_until_the_measurement_fits(tmp_path: Path) -> None:
-    call("run", MODEL, "--out", str(tmp_path), "--budget", "0.6", *QUICK)
+    call("run", MODEL, "--out", str(tmp_path), "--budget", "0.75", *QUICK)
     simulate(tmp_path, 1.1)
     assert call("close", str(tmp_path)) == ANOTHER_ROUND
     simulate(tmp_path, 1.1)
@@ -94,7 +94,7 @@ def test_close_prunes_again_until_the_measurement_fits(tmp_path: Path) -> None:
 
 
 def test_new_run_starts_a_new_log(tmp_path: Path) -> None:
-    run = ("run", MODEL, "--out", str(tmp_path), *QUICK)
+    run = ("run", MODEL, "--out", str(tmp_path), "--budget", "0.75", *QUICK)
     call(*run)
     simulate(tmp_path, 1.0)
     call("close", str(tmp_path))
@@ -104,10 +104,10 @@ def test_new_run_starts_a_new_log(tmp_path: Path) -> None:
 
 def test_units_are_compared_at_one_budget(tmp_path: Path) -> None:
     path = tmp_path / "units.json"
-    assert call("compare-units", MODEL, "--budget", "0.6", "--json", str(path), *QUICK) == 0
+    assert call("compare-units", MODEL, "--budget", "0.75", "--json", str(path), *QUICK) == 0
     totals = read(path)["totals"]
     for unit in ("cycles", "flops"):
-        assert totals[unit][unit] == pytest.approx(0.6 * totals[unit]["dense"], rel=0.02)
+        assert totals[unit][unit] == pytest.approx(0.75 * totals[unit]["dense"], rel=0.02)
 
 
 @pytest.mark.parametrize(
