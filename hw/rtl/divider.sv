@@ -6,6 +6,7 @@ module divider #(
   parameter int unsigned DivisorBits  = 28
 ) (
   input  logic                                clk_i,
+  input  logic                                enable_i,  /// the pipeline moves
   input  logic [DivisorBits+QuotientBits-1:0] x_i,
   input  logic [DivisorBits-1:0]              d_i,
   output logic [QuotientBits-1:0]             quotient_o
@@ -25,9 +26,11 @@ module divider #(
     assign left = {left_q[s], bits_q[s][QuotientBits-1]};
     assign fits = left >= {1'b0, divisor_q[s]};
     always_ff @(posedge clk_i) begin
-      left_q[s+1]    <= left[DivisorBits-1:0] - (fits ? divisor_q[s] : '0);
-      divisor_q[s+1] <= divisor_q[s];
-      bits_q[s+1]    <= {bits_q[s][QuotientBits-2:0], fits};
+      if (enable_i) begin
+        left_q[s+1]    <= left[DivisorBits-1:0] - (fits ? divisor_q[s] : '0);
+        divisor_q[s+1] <= divisor_q[s];
+        bits_q[s+1]    <= {bits_q[s][QuotientBits-2:0], fits};
+      end
     end
   end
 

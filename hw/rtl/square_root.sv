@@ -3,6 +3,7 @@ module square_root #(
   parameter int unsigned Bits = 16
 ) (
   input  logic              clk_i,
+  input  logic              enable_i,  /// the pipeline moves
   input  logic [2*Bits-1:0] x_i,
   output logic [Bits-1:0]   root_o
 );
@@ -20,9 +21,11 @@ module square_root #(
     assign left  = {left_q[s][Bits-1:0], rest_q[s][2*Bits-1-:2]};
     assign trial = {root_q[s], 2'b01};
     always_ff @(posedge clk_i) begin
-      rest_q[s+1] <= rest_q[s] << 2;
-      left_q[s+1] <= left >= trial ? left - trial : left;
-      root_q[s+1] <= {root_q[s][Bits-2:0], left >= trial};
+      if (enable_i) begin
+        rest_q[s+1] <= rest_q[s] << 2;
+        left_q[s+1] <= left >= trial ? left - trial : left;
+        root_q[s+1] <= {root_q[s][Bits-2:0], left >= trial};
+      end
     end
   end
 

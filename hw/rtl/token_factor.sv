@@ -7,6 +7,7 @@ module token_factor #(
 ) (
   input  logic                      clk_i,
   input  logic                      rst_ni,
+  input  logic                      enable_i,     /// the pipeline moves
   input  logic                      softmax_i,    /// held while tokens are under way, as all below
   input  logic [15:0]               channels_i,
   input  logic [47:0]               epsilon_i,
@@ -35,14 +36,16 @@ module token_factor #(
   logic [59:0] products_q, squared_q, variance_q;
   assign magnitude = total_i[27] ? 28'(-total_i) : total_i;
   always_ff @(posedge clk_i) begin
-    low_q      <= 38'(channels_i) * 38'(square_i[21:0]);
-    high_q     <= 38'(channels_i) * 38'(square_i[43:22]);
-    top_q      <= 28'(magnitude[27:14]) * 28'(magnitude[27:14]);
-    middle_q   <= 28'(magnitude[27:14]) * 28'(magnitude[13:0]);
-    bottom_q   <= 28'(magnitude[13:0]) * 28'(magnitude[13:0]);
-    products_q <= {high_q, 22'd0} + 60'(low_q);
-    squared_q  <= {4'd0, top_q, 28'd0} + {17'd0, middle_q, 15'd0} + 60'(bottom_q);
-    variance_q <= products_q - squared_q + 60'(epsilon_i);
+    if (enable_i) begin
+      low_q      <= 38'(channels_i) * 38'(square_i[21:0]);
+      high_q     <= 38'(channels_i) * 38'(square_i[43:22]);
+      top_q      <= 28'(magnitude[27:14]) * 28'(magnitude[27:14]);
+      middle_q   <= 28'(magnitude[27:14]) * 28'(magnitude[13:0]);
+      bottom_q   <= 28'(magnitude[13:0]) * 28'(magnitude[13:0]);
+      products_q <= {high_q, 22'd0} + 60'(low_q);
+      squared_q  <= {4'd0, top_q, 28'd0} + {17'd0, middle_q, 15'd0} + 60'(bottom_q);
+      variance_q <= products_q - squared_q + 60'(epsilon_i);
+    end
   end
 
   // Scaled to [2^30, 2^32): find the top pair of bits that holds a one.
@@ -54,11 +57,13 @@ module token_factor #(
     for (int p = 0; p < 30; p++) if (variance_q[2*p+:2] != 2'd0) pair = 5'(p);
   end
   always_ff @(posedge clk_i) begin
-    pair_q      <= pair;
-    variance_2q <= variance_q;
-    pair_2q     <= pair_q;
-    scaled_q    <= pair_q >= 5'd15 ? 32'(variance_2q >> {pair_q - 5'd15, 1'b0})
-                                   : 32'(variance_2q) << {5'd15 - pair_q, 1'b0};
+    if (enable_i) begin
+      pair_q      <= pair;
+      variance_2q <= variance_q;
+      pair_2q     <= pair_q;
+      scaled_q    <= pair_q >= 5'd15 ? 32'(variance_2q >> {pair_q - 5'd15, 1'b0})
+                                     : 32'(variance_2q) << {5'd15 - pair_q, 1'b0};
+    end
   end
 
   // Centred values keep 27 bits: of more than 1024 channels, large ones lose the lowest. The shift is
@@ -72,12 +77,13 @@ module token_factor #(
   end
 
   logic [RootBits-1:0] root;
-  square_root #(.Bits(RootBits)) u_root (.clk_i, .x_i(scaled_q), .root_o(root));
+  square_root #(.Bits(RootBits)) u_root (.clk_i, .enable_i, .x_i(scaled_q), .root_o(root));
 
   divider #(
     .QuotientBits(QuotientBits), .DivisorBits(DivisorBits)
   ) u_divider (
     .clk_i,
+    .enable_i,
     .x_i       (softmax_i ? {13'd0, numerator_i, 16'd0} : 53'd1 << 31),
     .d_i       (softmax_i ? square_i[27:0] : 28'(root)),
     .quotient_o(factor_o)
@@ -90,17 +96,17 @@ module token_factor #(
   delay #(
     .Bits(1 + TokenBits), .Cycles(Front + RootBits)
   ) u_token (
-    .clk_i, .rst_ni, .data_i({valid_i && !softmax_i, token_i}), .data_o({root_valid, root_token})
+    .clk_i, .rst_ni, .enable_i, .data_i({valid_i && !softmax_i, token_i}), .data_o({root_valid, root_token})
   );
   delay #(
     .Bits(8), .Cycles(RootBits)
   ) u_scale (
-    .clk_i, .rst_ni, .data_i({centre_q, shift_q}), .data_o(root_scale)
+    .clk_i, .rst_ni, .enable_i, .data_i({centre_q, shift_q}), .data_o(root_scale)
   );
   delay #(
     .Bits(9 + TokenBits), .Cycles(QuotientBits)
   ) u_end (
-    .clk_i, .rst_ni,
+    .clk_i, .rst_ni, .enable_i,
     .data_i({softmax_i ? valid_i : root_valid, softmax_i ? token_i : root_token, root_scale}),
     .data_o({valid_o, token_o, centre_o, shift_o})
   );

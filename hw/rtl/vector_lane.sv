@@ -6,6 +6,7 @@ module vector_lane
   import core_pkg::*;
 (
   input  logic               clk_i,
+  input  logic               enable_i,       /// the pipeline moves
   input  pass_e              pass_i,
   input  logic               wide_i,         /// int16 results of a layer norm or mean
   // cycle 1
@@ -42,11 +43,13 @@ module vector_lane
   logic               used_1q;
   assign sum = 17'(x_i) + 17'(second_i);
   always_ff @(posedge clk_i) begin
-    used_1q <= used_i;
-    if (!used_i) x_1q <= '0;
-    else if (sum > 17'sd32767) x_1q <= 16'sh7fff;
-    else if (sum < -17'sd32768) x_1q <= 16'sh8000;
-    else x_1q <= 16'(sum);
+    if (enable_i) begin
+      used_1q <= used_i;
+      if (!used_i) x_1q <= '0;
+      else if (sum > 17'sd32767) x_1q <= 16'sh7fff;
+      else if (sum < -17'sd32768) x_1q <= 16'sh8000;
+      else x_1q <= 16'(sum);
+    end
   end
   assign sum_2_o = x_1q;
 
@@ -59,11 +62,13 @@ module vector_lane
   logic signed [15:0] multiplicand;
   assign multiplicand = pass_i == PassNorm ? 16'(channels_i) : x_1q;
   always_ff @(posedge clk_i) begin
-    x_2q        <= x_1q;
-    used_2q     <= used_1q;
-    product_2q  <= 34'(multiplicand) * 34'(x_1q) - (pass_i == PassNorm ? 34'(total_2_i) : 34'sd0);
-    distance_2q <= 17'(total_2_i) - 17'(x_1q);
-    if (valid_2_i) mean_2q <= (fresh_2_i ? 28'sd0 : mean_2q) + 28'(x_1q);
+    if (enable_i) begin
+      x_2q        <= x_1q;
+      used_2q     <= used_1q;
+      product_2q  <= 34'(multiplicand) * 34'(x_1q) - (pass_i == PassNorm ? 34'(total_2_i) : 34'sd0);
+      distance_2q <= 17'(total_2_i) - 17'(x_1q);
+      if (valid_2_i) mean_2q <= (fresh_2_i ? 28'sd0 : mean_2q) + 28'(x_1q);
+    end
   end
   assign value_3_o  = x_2q;
   assign used_3_o   = used_2q;
@@ -76,10 +81,12 @@ module vector_lane
   logic [15:0] table_3;
   exp2_table u_table (.fraction_i(distance_2q[7:0]), .power_o(table_3));
   always_ff @(posedge clk_i) begin
-    table_3q <= table_3;
-    whole_3q <= distance_2q[16:8];
-    used_3q  <= used_2q;
-    power_4q <= !used_3q || |whole_3q[8:4] ? '0 : table_3q >> whole_3q[3:0];
+    if (enable_i) begin
+      table_3q <= table_3;
+      whole_3q <= distance_2q[16:8];
+      used_3q  <= used_2q;
+      power_4q <= !used_3q || |whole_3q[8:4] ? '0 : table_3q >> whole_3q[3:0];
+    end
   end
   assign power_5_o = power_4q;
 
@@ -116,8 +123,10 @@ module vector_lane
   endfunction
 
   always_ff @(posedge clk_i) begin
-    scaled_q  <= 45'(wide_factor) * 45'(narrow_factor);
-    rounded_q <= round_20(scaled_q, round_i);
+    if (enable_i) begin
+      scaled_q  <= 45'(wide_factor) * 45'(narrow_factor);
+      rounded_q <= round_20(scaled_q, round_i);
+    end
   end
 
   // Cycles 5 and 6: gain and offset
@@ -140,8 +149,10 @@ module vector_lane
   endfunction
 
   always_ff @(posedge clk_i) begin
-    shifted_q <= 38'(rounded_q) * 38'(gain_5_i) + 38'(offset_5_i);
-    result_q  <= round_saturate(shifted_q, shift_i, wide_i);
+    if (enable_i) begin
+      shifted_q <= 38'(rounded_q) * 38'(gain_5_i) + 38'(offset_5_i);
+      result_q  <= round_saturate(shifted_q, shift_i, wide_i);
+    end
   end
 
   always_comb begin

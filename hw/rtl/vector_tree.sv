@@ -5,6 +5,7 @@ module vector_tree #(
   parameter int unsigned Out   = 28   // bits of the result, which sums do not leave
 ) (
   input  logic                   clk_i,
+  input  logic                   enable_i,  /// the pipeline moves
   input  logic                   max_i,    /// maximum, else sum
   input  logic [Lanes*Bits-1:0]  lanes_i,  /// two's complement
   output logic signed [Out-1:0]  result_o
@@ -21,9 +22,11 @@ module vector_tree #(
   end
 
   always_ff @(posedge clk_i) begin
-    for (int i = 1; i < Lanes; i++) begin
-      if (!max_i) node_q[i] <= node[2*i] + node[2*i+1];
-      else node_q[i] <= node[2*i] > node[2*i+1] ? node[2*i] : node[2*i+1];
+    if (enable_i) begin
+      for (int i = 1; i < Lanes; i++) begin
+        if (!max_i) node_q[i] <= node[2*i] + node[2*i+1];
+        else node_q[i] <= node[2*i] > node[2*i+1] ? node[2*i] : node[2*i+1];
+      end
     end
   end
 

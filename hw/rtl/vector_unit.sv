@@ -105,7 +105,7 @@ module vector_unit
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       for (int s = 1; s <= Depth; s++) step_q[s] <= '0;
-    end else begin
+    end else if (busy_o) begin
       step_q[1]       <= step;
       step_q[1].valid <= step.valid && !factor_step;
       for (int s = 2; s <= Depth; s++) step_q[s] <= step_q[s-1];
@@ -169,7 +169,7 @@ module vector_unit
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       for (int s = 1; s <= Levels; s++) tail_q[s] <= '0;
-    end else begin
+    end else if (busy_o) begin
       tail_q[1] <= tail_in;
       for (int s = 2; s <= Levels; s++) tail_q[s] <= tail_q[s-1];
     end
@@ -185,11 +185,11 @@ module vector_unit
   assign square_write = accumulate && ((pass == PassAdd && head.stats) || pass == PassSum);
 
   always_ff @(posedge clk_i) begin
-    total_q <= total_mem[total_late ? late : early];
+    if (busy_o) total_q <= total_mem[total_late ? late : early];
     if (total_write) total_mem[write_token] <= old_total;
   end
   always_ff @(posedge clk_i) begin
-    square_q <= square_mem[square_late ? late : early];
+    if (busy_o) square_q <= square_mem[square_late ? late : early];
     if (square_write) square_mem[write_token] <= old_square;
   end
   always_comb begin
@@ -211,10 +211,10 @@ module vector_unit
     end
   end
   vector_tree #(.Lanes(Lanes), .Bits(16), .Out(28)) u_total (
-    .clk_i, .max_i(pass == PassMax), .lanes_i(tree_power), .result_o(tree_total)
+    .clk_i, .enable_i(busy_o), .max_i(pass == PassMax), .lanes_i(tree_power), .result_o(tree_total)
   );
   vector_tree #(.Lanes(Lanes), .Bits(32), .Out(44)) u_square (
-    .clk_i, .max_i(1'b0), .lanes_i(tree_square), .result_o(tree_squares)
+    .clk_i, .enable_i(busy_o), .max_i(1'b0), .lanes_i(tree_square), .result_o(tree_squares)
   );
 
   // Reciprocals
@@ -231,14 +231,14 @@ module vector_unit
   token_factor #(
     .Tokens(Tokens)
   ) u_factor (
-    .clk_i, .rst_ni, .softmax_i(softmax), .channels_i(head.valid),
+    .clk_i, .rst_ni, .enable_i(busy_o), .softmax_i(softmax), .channels_i(head.valid),
     .epsilon_i({head.second_stride, head.operand}), .numerator_i(head.operand[23:0]),
     .valid_i(factor_1q), .token_i(TokenBits'(step_q[1].token)), .total_i(total_q),
     .square_i(square_q), .valid_o(factor_write), .token_o(factor_token), .factor_o(factor),
     .shift_o(factor_shift), .centre_o(factor_centre)
   );
   always_ff @(posedge clk_i) begin
-    factor_q <= factor_mem[early];
+    if (busy_o) factor_q <= factor_mem[early];
     if (factor_write) factor_mem[factor_token] <= {factor_centre, factor_shift, factor};
   end
 
@@ -247,11 +247,13 @@ module vector_unit
   logic signed [26:0] lane_factor;
   logic [5:0]         lane_round;
   always_ff @(posedge clk_i) begin
-    total_2q  <= total_q;
-    factor_2q <= factor_q;
-    factor_3q <= factor_2q;
-    factor_4q <= factor_3q;
-    factor_5q <= factor_4q;
+    if (busy_o) begin
+      total_2q  <= total_q;
+      factor_2q <= factor_q;
+      factor_3q <= factor_2q;
+      factor_4q <= factor_3q;
+      factor_5q <= factor_4q;
+    end
   end
   always_comb begin
     unique case (pass)
@@ -279,7 +281,7 @@ module vector_unit
     assign residual_x = residual_data_i[(32'(step_q[1].slice)*Lanes+l)*16+:16];
     assign sums_x     = sums_data_i[(32'(step_q[1].slice)*Lanes+l)*16+:16];
     vector_lane u_lane (
-      .clk_i, .pass_i(pass), .wide_i(mean || head.wide), .used_i(used_1[l]),
+      .clk_i, .enable_i(busy_o), .pass_i(pass), .wide_i(mean || head.wide), .used_i(used_1[l]),
       .x_i(head.sums ? sums_x : residual_x), .second_i(second ? sums_x : 16'sd0),
       .valid_2_i(step_q[2].valid), .fresh_2_i(step_q[2].first_token), .total_2_i(total_2q),
       .channels_i(head.valid[12:0]), .centre_3_i(factor_3q[32:31]), .factor_i(lane_factor),

@@ -13,17 +13,17 @@ module divide_bench (
   output logic [3:0]  small_quotient_o
 );
 
-  square_root #(.Bits(16)) u_root (.clk_i, .x_i(root_x_i), .root_o);
-  square_root #(.Bits(4)) u_small_root (.clk_i, .x_i(small_root_x_i), .root_o(small_root_o));
+  square_root #(.Bits(16)) u_root (.clk_i, .enable_i(1'b1), .x_i(root_x_i), .root_o);
+  square_root #(.Bits(4)) u_small_root (.clk_i, .enable_i(1'b1), .x_i(small_root_x_i), .root_o(small_root_o));
   divider #(
     .QuotientBits(25), .DivisorBits(28)
   ) u_divider (
-    .clk_i, .x_i(quotient_x_i), .d_i(quotient_d_i), .quotient_o
+    .clk_i, .enable_i(1'b1), .x_i(quotient_x_i), .d_i(quotient_d_i), .quotient_o
   );
   divider #(
     .QuotientBits(4), .DivisorBits(4)
   ) u_small_divider (
-    .clk_i, .x_i(small_quotient_x_i), .d_i(small_quotient_d_i), .quotient_o(small_quotient_o)
+    .clk_i, .enable_i(1'b1), .x_i(small_quotient_x_i), .d_i(small_quotient_d_i), .quotient_o(small_quotient_o)
   );
 
 endmodule

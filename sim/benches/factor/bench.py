@@ -25,6 +25,7 @@ PROBABILITY_MULTS = (0, 1, 127 << 12, (1 << PROBABILITY_MULT_BITS) - 1)
 
 def _operation_ports(dut: Any, operation: Norm | Softmax, rng: np.random.Generator) -> None:
     """Ports of the other operation carry noise."""
+    dut.enable_i.value = 1
     dut.softmax_i.value = int(isinstance(operation, Softmax))
     dut.channels_i.value = int(rng.integers(1 << 16))
     dut.epsilon_i.value = int(rng.integers(1 << EPSILON_BITS))

@@ -22,11 +22,11 @@ module norm_root #(
   scale_variance u_scale (.clk_i, .variance_i(x_i), .scaled_o(scaled), .half_o(half));
 
   square_root #(.Bits(RootBits)) u_root (
-    .clk_i, .x_i(scaled[55-:2*RootBits]), .root_o(root)
+    .clk_i, .enable_i(1'b1), .x_i(scaled[55-:2*RootBits]), .root_o(root)
   );
 
   divider #(.QuotientBits(QuotientBits), .DivisorBits(RootBits)) u_divider (
-    .clk_i,
+    .clk_i, .enable_i(1'b1),
     .x_i((RootBits + QuotientBits)'(1) << NumeratorBit),
     .d_i(root),
     .quotient_o(reciprocal)

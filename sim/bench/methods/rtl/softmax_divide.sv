@@ -8,7 +8,7 @@ module softmax_divide (
 );
 
   divider #(.QuotientBits(21), .DivisorBits(26)) u_divider (
-    .clk_i,
+    .clk_i, .enable_i(1'b1),
     .x_i({11'b0, x_i[45:26], 16'b0}),
     .d_i(x_i[25:0]),
     .quotient_o(y_o)
