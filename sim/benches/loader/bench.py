@@ -19,7 +19,7 @@ from sim.benches.loader.illegal import illegal_instructions
 from sim.benches.loader.program import KINDS, Builder, IntArray, Item, Program, Word
 
 INSTRUCTIONS = 12
-NORM_DONE_CHANCE = 0.02
+NORM_DONE_CHANCE = 0.002
 """That a layer norm is done in a cycle."""
 MATMUL_CHANCE = 0.6
 LOAD_CHANCE = 0.3
