@@ -19,8 +19,10 @@ from sim.benches.loader.illegal import illegal_instructions
 from sim.benches.loader.program import KINDS, Builder, IntArray, Item, Program, Word
 
 INSTRUCTIONS = 12
-NORM_DONE_CHANCE = 0.02
+NORM_DONE_CHANCE = 0.002
 """That a layer norm is done in a cycle."""
+LAST_NORMS = 4
+"""Layer norms one after another: the third waits for the first to be done."""
 MATMUL_CHANCE = 0.6
 LOAD_CHANCE = 0.3
 VECTOR_OPERATIONS = ("ADD", "LAYERNORM", "SOFTMAX", "MEAN", "STORE", "LAYERNORM")
@@ -262,6 +264,8 @@ async def load_program(dut: Any, modes: Sequence[str], wait_chance: float) -> No
     for _ in range(2):
         builder.program = Program()
         _random_instructions(builder, rng, modes)
+        for _ in range(LAST_NORMS):
+            builder.vector("LAYERNORM")
         builder.end()
         await _start(dut, cycles)
         driver = Driver(dut, builder.program, config, settings.generator(), wait_chance)
