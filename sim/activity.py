@@ -21,7 +21,8 @@ from hw.program.isa import (
     instruction_bytes,
     tile_head_bytes,
 )
-from hw.program.schedule import Entry, Kept, Schedule, image_load
+from hw.program.lowering import image_load
+from hw.program.schedule import Entry, Kept, Schedule
 
 END = "end"
 """Key of what belongs to no operation: the end of the program."""

@@ -17,7 +17,8 @@ from hw.config import ArrayConfig
 from hw.ir import Linear, Network
 from hw.program.compiler import record_bytes
 from hw.program.isa import NORM_BYTES, TABLE_BYTES, instruction_bytes, tile_head_bytes
-from hw.program.schedule import Kept, Schedule, build_schedule, image_load, kept_tiles, tile_order
+from hw.program.lowering import build_schedule, image_load
+from hw.program.schedule import Kept, Schedule, kept_tiles, tile_order
 from sim.events import FIELDS, block_indices, count_blocks, evaluate
 
 IntArray = NDArray[np.int64]

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from hw.config import ArrayConfig
 from hw.ir import Attend, Embed, LayerNorm, Linear, Network, Scores
 from hw.program.isa import OPCODES, TABLE_BYTES, Instruction, encode, encode_tile, instruction_bytes
+from hw.program.lowering import build_schedule, image_load
 from hw.program.schedule import (
     Entry,
     Kept,
     Schedule,
-    build_schedule,
-    image_load,
     nonzero_tiles,
     tile_grid,
     tile_order,

@@ -14,7 +14,7 @@ from hw.errors import UserError
 from hw.ir import Embed, Network
 from hw.program.grouping import group_operations
 from hw.program.layout import Memory, Placement, place_tensors
-from hw.program.schedule import build_schedule
+from hw.program.lowering import build_schedule
 from sim.benches.random_network import Shape, random_network
 from tests.hw.program.shapes import CONFIGS, SHAPES
 

@@ -12,7 +12,8 @@ from hw.errors import UserError
 from hw.ir import Add, LayerNorm, Linear, Network, Softmax, TensorSpec
 from hw.program.isa import MODES, OPCODES, Instruction
 from hw.program.layout import Memory
-from hw.program.schedule import Entry, Schedule, build_schedule, image_load, spread_order, tile_grid
+from hw.program.lowering import build_schedule, image_load
+from hw.program.schedule import Entry, Schedule, spread_order, tile_grid
 from sim.benches.random_network import Shape, random_network
 from tests.hw.program.shapes import CONFIGS, SHAPES
 
