@@ -22,7 +22,9 @@ def make(
     *args: str, folder: Path = ROOT, path: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run make without the settings of a make above."""
-    kept = ("HOME", "LANG", "PYENV_ROOT", "PYENV_VERSION", "TMPDIR", "BLOCKVIT_CACHE")
+    kept = {"HOME", "LANG", "PYENV_ROOT", "PYENV_VERSION", "TMPDIR"}
+    if folder == ROOT:  # elsewhere `make clean` would remove the cache of this one
+        kept.add("BLOCKVIT_CACHE")
     env = {name: os.environ[name] for name in kept if name in os.environ}
     env["PATH"] = path or os.environ["PATH"]
     program = shutil.which("make") or "make"
