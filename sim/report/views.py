@@ -93,8 +93,8 @@ def summary(header: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "utilization",
-            f"{header['utilization_array_pct']:.2f} % of the whole run by dense MACs, "
-            f"{header['utilization_effective_pct']:.2f} % by kept ones; "
+            f"{header['utilization_effective_pct']:.2f} % of the whole run by kept MACs, "
+            f"{header['utilization_array_pct']:.2f} % counting removed ones too; "
             f"{header['utilization_linear_pct']:.2f} % over linear layers",
         ),
         (
