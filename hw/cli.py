@@ -50,10 +50,8 @@ def run_app(app: typer.Typer, args: list[str] | None = None) -> NoReturn:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def array_config(
-    path: Path | None = None, rows: int | None = None, cols: int | None = None
-) -> ArrayConfig:
-    """The geometry of a JSON file of `ArrayConfig` fields, or the default; `rows`, `cols` win.
+def array_config(path: Path | None = None, **named: int | None) -> ArrayConfig:
+    """The geometry of a JSON file of `ArrayConfig` fields, or the default; fields named win.
 
     Raises:
         UserError: the file cannot be read, or the geometry cannot be built.
@@ -61,7 +59,7 @@ def array_config(
     fields = read_json(path, "a JSON object of ArrayConfig fields") if path is not None else {}
     if not isinstance(fields, dict):
         raise UserError(f"{path}: expected a JSON object, e.g. {{'rows': 16, 'cols': 16}}")
-    fields |= {k: v for k, v in (("rows", rows), ("cols", cols)) if v is not None}
+    fields |= {name: value for name, value in named.items() if value is not None}
     for name, value in fields.items():
         if isinstance(value, bool) != (name in SWITCHES) or not isinstance(value, int | float):
             expected = "true or false" if name in SWITCHES else "a number"

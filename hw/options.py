@@ -34,6 +34,7 @@ def geometry(
     Raises:
         UserError: the file cannot be read, or the geometry cannot be built.
     """
-    array = base if base is not None and config is None else array_config(config)
+    if base is None or config is not None:
+        return array_config(config, **named)
     fields: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
-    return replace(array, **fields)
+    return replace(base, **fields)

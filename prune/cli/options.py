@@ -44,5 +44,5 @@ def geometry(
     block: str | None, rows: int | None, cols: int | None, config: Path | None
 ) -> tuple[ArrayConfig, BlockShape]:
     """The array that the options describe, and the block shape, one tile by default."""
-    array = array_config(config, rows, cols)
+    array = array_config(config, rows=rows, cols=cols)
     return array, parse_block(block) if block else (array.cols, array.rows)

@@ -21,6 +21,17 @@ def test_config_prints_every_field(capsys: pytest.CaptureFixture[str]) -> None:
     assert ArrayConfig.from_dict(fields) == ArrayConfig(4, 4, acc_depth=32, act_words=16384)
 
 
+def test_named_side_makes_room_for_the_lanes_of_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "array.json"
+    path.write_text('{"lanes": 32}')
+    with pytest.raises(SystemExit):
+        run_app(app, ["config", "--config", str(path), "--rows", "32"])
+    fields = json.loads(capsys.readouterr().out)
+    assert ArrayConfig.from_dict(fields) == ArrayConfig(rows=32, lanes=32)
+
+
 def test_compile_writes_program_and_description(network_folder: Path, call: Call) -> None:
     assert call(app, "compile", network_folder, *SMALL) == (0, "")
     entry = json.loads((network_folder / "program.json").read_text())
