@@ -14,10 +14,10 @@ from hw.ir import Linear, Network
 from hw.program.compiler import record_bytes
 from hw.program.isa import (
     MODES,
-    NORM_BYTES,
     OPCODES,
     TABLE_BYTES,
     Instruction,
+    data_bytes,
     instruction_bytes,
     tile_head_bytes,
 )
@@ -27,7 +27,7 @@ from hw.program.schedule import Entry, Kept, Schedule
 END = "end"
 """Key of what belongs to no operation: the end of the program."""
 ACCUMULATOR_BITS = 32
-TOTAL_BITS, SQUARE_BITS, FACTOR_BITS = 28, 44, 29
+TOTAL_BITS, SQUARE_BITS, FACTOR_BITS = 28, 44, 33
 """What the vector unit keeps for a token: `total_mem`, `square_mem`, `factor_mem`."""
 DATA_PASSES = {"ADD": 1, "LAYERNORM": 1, "SOFTMAX": 3, "MEAN": 1, "STORE": 1}
 """How often an instruction of the vector unit reads its operand."""
@@ -131,7 +131,7 @@ def matmul_activity(
 
 def load_activity(instruction: Instruction, config: ArrayConfig) -> Activity:
     """Words of the program into the features or the residual memory."""
-    size = instruction.operand * config.word_bytes * (1 + instruction.wide)
+    size = data_bytes(instruction, config)
     return Activity(
         features_written=0 if instruction.wide else 8 * size,
         residual_written=8 * size if instruction.wide else 0,
@@ -166,7 +166,7 @@ def vector_activity(instruction: Instruction, config: ArrayConfig) -> Activity:
             }
         case "LAYERNORM":
             target = "residual_written" if instruction.wide else "normal_written"
-            size = instruction.rows * word * NORM_BYTES
+            size = data_bytes(instruction, config)
             counts |= {
                 target: values * (16 if instruction.wide else 8),
                 # centred by the mean, offset; channels, reciprocal, gain

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hw.ir import Network
 from hw.program.compiler import Program
+from sim.activity import END
 from sim.cycles import CycleModel, NetworkCycles
 from sim.images import InputImage
 from sim.machine.build import build_machine, network_bench
@@ -23,8 +24,6 @@ from sim.machine.run import BEATS_EVERY, Case, Conditions, InstructionCycles, Ou
 from sim.reference import execute
 
 FORMAT_VERSION = 2
-END = "end"
-"""Name of the program's end among the operations."""
 _PACKAGES = ("cocotb", "numpy", "numba", "torch", "timm")
 
 

@@ -12,10 +12,10 @@ from hw.errors import UserError
 from hw.program.isa import (
     INSTRUCTION_WORDS,
     MODES,
-    NORM_BYTES,
     OPCODES,
     TABLE_BYTES,
     Instruction,
+    data_bytes,
     decode,
     decode_tile,
     instruction_bytes,
@@ -56,7 +56,7 @@ def disassemble(data: bytes, config: ArrayConfig) -> Iterator[Decoded]:
         if instruction.opcode not in _OPCODE_NAMES or instruction.mode not in _MODE_NAMES:
             raise UserError(f"program: no instruction at byte {position}; compile it again")
         position += instruction_bytes(config) + instruction.gelu * TABLE_BYTES
-        position += _data_bytes(instruction, config)
+        position += data_bytes(instruction, config)
         blocks = [0] * instruction.tiles
         streamed = instruction.mode == MODES["STREAM"]
         for tile in range(instruction.tiles):
@@ -76,15 +76,6 @@ def _words(data: bytes, position: int, count: int) -> list[int]:
     if position + 4 * count > len(data):
         raise UserError(f"program: cut short after {len(data)} bytes; compile it again")
     return [int(word) for word in np.frombuffer(data, "<u4", count, position)]
-
-
-def _data_bytes(instruction: Instruction, config: ArrayConfig) -> int:
-    """Bytes behind a LOAD or a LAYERNORM."""
-    if instruction.opcode == OPCODES["LOAD"]:
-        return instruction.operand * config.word_bytes * (1 + instruction.wide)
-    if instruction.opcode == OPCODES["LAYERNORM"]:
-        return instruction.rows * config.word_bytes * NORM_BYTES
-    return 0
 
 
 def listing(program: Sequence[Decoded], names: Sequence[str]) -> Iterator[str]:

@@ -207,6 +207,15 @@ def instruction_bytes(config: ArrayConfig) -> int:
     return -(-4 * INSTRUCTION_WORDS // config.line_bytes) * config.line_bytes
 
 
+def data_bytes(instruction: Instruction, config: ArrayConfig) -> int:
+    """Bytes of the stream behind a LOAD or a LAYERNORM: its words, or its gains and offsets."""
+    if instruction.opcode == OPCODES["LOAD"]:
+        return instruction.operand * config.word_bytes * (1 + instruction.wide)
+    if instruction.opcode == OPCODES["LAYERNORM"]:
+        return instruction.rows * config.word_bytes * NORM_BYTES
+    return 0
+
+
 def tile_head_bytes(config: ArrayConfig) -> int:
     """Bytes of the stream before an output tile's blocks: header, biases and scales."""
     return config.line_bytes + PARAM_BYTES * config.cols

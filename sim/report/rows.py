@@ -17,7 +17,8 @@ from sim.cycles import CycleModel
 from sim.energy import Energy, energy
 from sim.report.columns import COLUMNS, CYCLES
 from sim.report.measured import Measured, Operation
-from sim.report.work import Blocks, Product, Tiles, blocks, product, tiles
+from sim.report.work import Blocks, Tiles, blocks, tiles
+from sim.work import Product, product
 
 Row = dict[str, Any]
 

@@ -9,23 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.config import ArrayConfig
-from hw.ir import Attend, Linear, Network, Op, Scores
+from hw.ir import Linear, Network
 from hw.program.isa import MODES, Instruction
 from hw.program.schedule import Kept
-
-
-@dataclass(frozen=True)
-class Product:
-    """An operation as `heads` matrix products of (m, k) and (k, n)."""
-
-    heads: int
-    m: int
-    k: int
-    n: int
-
-    @property
-    def macs(self) -> int:
-        return self.heads * self.m * self.k * self.n
 
 
 @dataclass(frozen=True)
@@ -50,17 +36,6 @@ class Tiles:
     """MACs of all tiles, padding included."""
     load_cycles: int
     """Cycles that the weight operand needs at least."""
-
-
-def product(network: Network, op: Op) -> Product:
-    """The matrix product of an array operation."""
-    source, target = network.tensors[op.inputs[0]], network.tensors[op.output]
-    if isinstance(op, Scores):
-        return Product(op.heads, source.tokens, source.group_features, source.tokens)
-    if isinstance(op, Attend):
-        return Product(op.heads, target.tokens, source.tokens, target.group_features)
-    assert isinstance(op, Linear)
-    return Product(1, source.tokens, source.features, target.features)
 
 
 def blocks(network: Network, op: Linear) -> Blocks:
