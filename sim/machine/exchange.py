@@ -152,10 +152,9 @@ def _write_records(
                 words = placement.to_rows(values, config.word_bytes)
             else:
                 if name not in images:
-                    images = {
-                        **images,
-                        name: placement.to_rows(values, config.word_bytes, padding.get(name, 0)),
-                    }
+                    images[name] = placement.to_rows(
+                        values, config.word_bytes, padding.get(name, 0)
+                    )
                 words = images[name]
             file.write(_records(writes, placement, words, lanes).tobytes())
 
