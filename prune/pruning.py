@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor, nn
 
 from hw.errors import UserError
 from prune.allocate import Curve, allocate
-from prune.blocks import BlockMask, PrunableLayer, apply_masks_, prunable_layers
+from prune.blocks import BlockMask, PrunableLayer, prunable_layers
 from prune.budget import Budget
+from prune.calibration.store import Store
 from prune.methods import BlockMethod, Ranking
 
 TOLERANCE = 1e-3
@@ -33,20 +34,27 @@ class Allocation:
 
 
 def prune_(
-    model: nn.Module, method: BlockMethod, budget: Budget, calibration: Tensor
+    model: nn.Module,
+    method: BlockMethod,
+    budget: Budget,
+    calibration: Tensor,
+    store: Store | None = None,
 ) -> Allocation:
-    """Zero blocks of `model` in place until it costs at most `budget`.
+    """Remove blocks of `model` in place until it costs at most `budget`.
 
     Args:
-        calibration: normalized images (N, channels, height, width).
+        calibration: normalized images (N, channels, height, width), on the model's device.
+        store: keeps what is finished, and gives it back to an interrupted run.
 
     Raises:
         UserError: when the budget cannot be reached.
     """
     layers = prunable_layers(model, method.block)
-    allocation = spend(budget, layers, method.rank(model, layers, calibration), method.min_keep)
-    apply_masks_(model, allocation.masks)
-    return allocation
+    store = store or Store()
+    rankings = method.rank(model, layers, calibration, store)
+    allocation = spend(budget, layers, rankings, method.min_keep)
+    masks = method.apply_(model, layers, allocation.masks, calibration, store)
+    return replace(allocation, masks=masks)
 
 
 def spend(
