@@ -7,6 +7,7 @@ from prune.cli.close import close
 from prune.cli.compare import compare_units
 from prune.cli.methods import compare_methods
 from prune.cli.run import run_command
+from prune.cli.sweep import sweep_command
 
 app = typer.Typer(
     help="Make a Vision Transformer block-sparse within a budget of cycles, and quantize it.",
@@ -19,3 +20,4 @@ app.command("close")(close)
 app.command("compare-units")(compare_units)
 app.command("compare-methods")(compare_methods)
 app.command("accuracy")(accuracy)
+app.command("sweep")(sweep_command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,8 @@ class BlockMethod(ABC):
     """(out, in) of a block."""
     min_keep: float = 0.05
     """Least share of its blocks that a layer keeps."""
+    needs_images: ClassVar[bool] = True
+    """Whether the calibration images change the ranking."""
 
     def __post_init__(self) -> None:
         if min(self.block) < 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from torch import Tensor, nn
@@ -18,6 +19,8 @@ class Magnitude(BlockMethod):
 
     The share, unlike the sum, compares layers of different weight scales. Needs no images.
     """
+
+    needs_images: ClassVar[bool] = False
 
     def rank(
         self, model: nn.Module, layers: Sequence[PrunableLayer], calibration: Tensor
