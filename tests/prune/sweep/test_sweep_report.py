@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from matplotlib.text import Text
 
 from prune.sweep import chart, write_report
 from prune.sweep.log import Log, Point
@@ -68,12 +70,9 @@ def test_same_points_give_the_same_picture(log: Log, tmp_path: Path) -> None:
 def test_labels_neither_overlap_nor_leave_the_picture(log: Log) -> None:
     figure = chart.draw(tables(log), "ten methods")
     figure.draw_without_rendering()
-    for axes in figure.axes:
-        boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
+    for axes, end in pairwise([*figure.axes, figure]):
+        boxes = sorted(map(Text.get_window_extent, axes.texts), key=lambda box: box.y0)
         assert len(boxes) == 11
-        assert all(lower.y1 <= upper.y0 for lower, upper in zip(boxes, boxes[1:], strict=False))
-        right = min(
-            [other.bbox.x0 for other in figure.axes if other.bbox.x0 > axes.bbox.x1]
-            or [figure.bbox.x1]
-        )
+        assert all(lower.y1 <= upper.y0 for lower, upper in pairwise(boxes))
+        right = figure.bbox.x1 if end is figure else end.bbox.x0
         assert max(box.x1 for box in boxes) < right
