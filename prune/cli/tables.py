@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from prune.loop import DEVIATION_PERCENT, Round
+from prune.views.layers import columns as layer_columns
 
 
 def table(columns: Sequence[str]) -> Table:
@@ -28,16 +29,11 @@ def print_report(console: Console, report: dict[str, Any]) -> None:
     """Print a run's layers and totals."""
     weights = report["weights_source"]
     say(console, f"{report['model']}, method {report['method']}, weights: {weights}")
-    columns = ["layer", "kept/blocks", "density", "distortion", "predicted cycles"]
-    layers = table(columns)
-    for row in report["layers"]:
-        layers.add_row(
-            row["name"],
-            f"{row['blocks_kept']}/{row['blocks_total']}",
-            f"{row['blocks_kept'] / row['blocks_total']:.3f}",
-            f"{row['distortion']:.3e}",
-            f"{row['predicted_cycles']:,}",
-        )
+    rows = report["layers"]
+    columns = layer_columns(rows)
+    layers = table([column.title for column in columns])
+    for row in rows:
+        layers.add_row(*(column.text(row) for column in columns))
     console.print(layers)
     if report["unit"] != "cycles":
         share = report["cost"] / report["dense_cost"]
