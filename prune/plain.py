@@ -127,9 +127,10 @@ def timm_call(name: str, model: nn.Module) -> tuple[str, dict[str, Any]] | None:
     if parsed.timm_name == DEMO:
         return None
     wanted = _shapes(model.state_dict())
-    classes = {"num_classes": getattr(model, "num_classes", None)}
-    for more in ({}, classes, {"init_values": 0.0}, {**classes, "init_values": 0.0}):
-        arguments = {**more, **parsed.overrides}
+    classes: dict[str, Any] = {"num_classes": getattr(model, "num_classes", None)}
+    unscaled: dict[str, Any] = {"init_values": 0.0}
+    for more in ({}, classes, unscaled, {**classes, **unscaled}):
+        arguments: dict[str, Any] = {**more, **parsed.overrides}
         try:
             with torch.device("meta"):
                 found = timm.create_model(parsed.timm_name, **arguments)

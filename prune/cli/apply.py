@@ -56,4 +56,5 @@ def _constructor(call: tuple[str, dict[str, object]] | None) -> str:
     if call is None:
         return "prune.demo.build_demo()"
     name, arguments = call
-    return f"timm.create_model({', '.join([repr(name), *(f'{k}={v!r}' for k, v in arguments.items())])})"
+    given = [repr(name), *(f"{key}={value!r}" for key, value in arguments.items())]
+    return f"timm.create_model({', '.join(given)})"

@@ -16,7 +16,7 @@ from hw.cli import array_config
 from hw.errors import UserError
 from prune.blocks import parse_block
 from prune.cli import options
-from prune.cli.tables import say, table
+from prune.cli.tables import say, show_whole, table
 from prune.methods import METHODS
 from prune.sweep import DEFAULT_BLOCKS, DEFAULT_SHARES, Plan, sweep, write_report
 from prune.sweep.chart import block_name
@@ -130,6 +130,6 @@ def _print(console: Console, log: Log) -> None:
         shown = table(["method", *(f"{100 * share:g} %" for share in found.shares)])
         for method, cells in found.rows.items():
             shown.add_row(method, *(str(cells[share]) for share in found.shares))
-        console.print(shown)
+        show_whole(console, shown)
     if log.settings["weights_source"].startswith("random"):
         say(console, "the weights are random: these figures mean NOTHING")

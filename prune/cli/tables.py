@@ -25,6 +25,13 @@ def say(console: Console, line: str) -> None:
     console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
+def show_whole(console: Console, shown: Table) -> None:
+    """Print a table with nothing cut off, however narrow the terminal."""
+    unbounded = console.options.update(max_width=1000)
+    width = max(console.width, console.measure(shown, options=unbounded).maximum)
+    Console(file=console.file, width=width).print(shown)
+
+
 def print_report(console: Console, report: dict[str, Any]) -> None:
     """Print a run's layers and totals."""
     weights = report["weights_source"]
@@ -34,7 +41,7 @@ def print_report(console: Console, report: dict[str, Any]) -> None:
     layers = table([column.title for column in columns])
     for row in rows:
         layers.add_row(*(column.text(row) for column in columns))
-    console.print(layers)
+    show_whole(console, layers)
     if report["unit"] != "cycles":
         share = report["cost"] / report["dense_cost"]
         say(

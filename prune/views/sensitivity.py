@@ -81,6 +81,7 @@ def _plots(count: int) -> tuple[Figure, list[Axes]]:
         axes = figure.add_axes(box, sharex=first, sharey=first)
         plain(axes)
         axes.set_xlim(-3, 103)
+        axes.set_xticks(range(0, 101, 20))
         axes.tick_params(labelleft=column == 0, labelbottom=index + across >= count)
         if column == 0:
             axes.set_ylabel("distortion", fontsize=9, color=INK)
