@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,14 +47,17 @@ class BlockMethod(ABC):
     """(out, in) of a block."""
     min_keep: float = 0.05
     """Least share of its blocks that a layer keeps."""
-    needs_images: ClassVar[bool] = True
-    """Whether the calibration images change the ranking."""
 
     def __post_init__(self) -> None:
         if min(self.block) < 1:
             raise UserError(f"block {self.block}: expected two positive sizes, (out, in)")
         if not 0 <= self.min_keep < 1:
             raise UserError(f"min_keep={self.min_keep}: expected a share from 0 to below 1")
+
+    @property
+    def needs_images(self) -> bool:
+        """Whether the calibration images change the result."""
+        return True
 
     @abstractmethod
     def rank(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from torch import Tensor, nn
@@ -20,7 +19,9 @@ class Magnitude(BlockMethod):
     The share, unlike the sum, compares layers of different weight scales. Needs no images.
     """
 
-    needs_images: ClassVar[bool] = False
+    @property
+    def needs_images(self) -> bool:
+        return False
 
     def rank(
         self, model: nn.Module, layers: Sequence[PrunableLayer], calibration: Tensor

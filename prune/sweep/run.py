@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hw.errors import UserError
+from hw.ir import Network
 from prune.accuracy import TestSet, measure
-from prune.blocks import BlockShape, apply_masks_, prunable_layers
+from prune.blocks import BlockMask, BlockShape, apply_masks_, prunable_layers
 from prune.data import calibration_source
 from prune.methods import BlockMethod, method_named
 from prune.models import LoadedModel, load_model
@@ -53,8 +54,23 @@ class _Bench:
     """Calibration images of each draw, pixels in [0, 1]."""
     engine: Engine
 
+    networks: dict[BlockShape, Network] = field(default_factory=dict)
+    """The dense integer networks, which only count cycles, as they are needed."""
+
     def restore(self) -> None:
         self.loaded.model.load_state_dict(self.state)
+
+    def inputs(self, draw: int) -> Tensor:
+        """The normalized calibration images of a draw, where the model runs."""
+        return normalize(self.loaded, self.draws[draw]).to(self.engine.device)
+
+    def network(self, block: BlockShape) -> Network:
+        if block not in self.networks:
+            self.restore()
+            self.loaded.model.to("cpu")
+            few = self.draws[0][:_SHAPE_IMAGES]
+            self.networks[block] = quantize(self.loaded, few, block)
+        return self.networks[block]
 
 
 class Progress:
@@ -167,12 +183,13 @@ def _measure_dense(bench: _Bench) -> dict[str, float | None]:
 
 
 def _rank(bench: _Bench, block: BlockShape, method: BlockMethod, draw: int) -> Prepared:
+    loaded, dense = bench.loaded, bench.network(block)
     bench.restore()
-    loaded, calibration = bench.loaded, bench.draws[draw]
+    loaded.model.to(bench.engine.device)
     layers = prunable_layers(loaded.model, block)
-    dense = quantize(loaded, calibration[:_SHAPE_IMAGES], block)
-    rankings = method.rank(loaded.model, layers, normalize(loaded, calibration))
-    return Prepared(loaded, calibration, dense, method, bench.plan.config, layers, rankings)
+    rankings = method.rank(loaded.model, layers, bench.inputs(draw))
+    config = bench.plan.config
+    return Prepared(loaded, bench.draws[draw], dense, method, config, layers, rankings)
 
 
 def _measure(bench: _Bench, prepared: Prepared, point: Point) -> Point:
@@ -182,8 +199,7 @@ def _measure(bench: _Bench, prepared: Prepared, point: Point) -> Point:
     except UserError as error:
         return replace(point, reason=str(error))
     bench.restore()
-    _prune(prepared, allocation)
-    masks = allocation.masks.values()
+    masks = _prune(bench, prepared, allocation, point.draw).values()
     int8 = bench.plan.int8
     return replace(
         point,
@@ -194,13 +210,17 @@ def _measure(bench: _Bench, prepared: Prepared, point: Point) -> Point:
     )
 
 
-def _prune(prepared: Prepared, allocation: Allocation) -> None:
-    """Take the removed blocks out of the dense model."""
-    apply_masks_(prepared.loaded.model, allocation.masks)
+def _prune(
+    bench: _Bench, prepared: Prepared, allocation: Allocation, draw: int
+) -> Mapping[str, BlockMask]:
+    """Take the removed blocks out of the dense model; the masks that hold now."""
+    apply_masks_(bench.loaded.model, allocation.masks)
+    return allocation.masks
 
 
 def _int8_top1(bench: _Bench, calibration: Tensor, block: BlockShape) -> float:
     test = bench.test
+    bench.loaded.model.to("cpu")
 
     def read(chosen: NDArray[np.int64]) -> Tensor:
         return test.pixels[torch.from_numpy(chosen)].float() / 255

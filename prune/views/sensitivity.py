@@ -33,7 +33,8 @@ _DEPTHS = LinearSegmentedColormap.from_list("depth", colormaps["viridis"](np.lin
 def draw(run: Run) -> Figure:
     """Distortion on a log scale against the share of a layer's cycles saved, a plot a kind."""
     kinds = names.by_kind(run.curves)
-    figure, plots = _plots(len(kinds))
+    beside = names.OTHERS in kinds and len(kinds) <= _ACROSS  # their names and the colours
+    figure, plots = _plots(len(kinds), 2 * _RIGHT if beside else _RIGHT)
     groups = [group for group in names.by_group(run.curves) if group]
     scale = Normalize(0, max(1, len(groups) - 1))
     rows = {row["name"]: row for row in run.rows}
@@ -47,16 +48,21 @@ def draw(run: Run) -> Figure:
                 color, label = _DEPTHS(scale(groups.index(names.split(name)[0]))), None
             _line(axes, run.curves[name], rows[name], color, label)
         if kind == names.OTHERS:
-            axes.legend(fontsize=7, frameon=False, loc="lower right")
+            axes.legend(
+                fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1, 0.9), handlelength=1
+            )
     largest = max(float(curve.distortion.max()) for curve in run.curves.values())
     if largest > 0:
         plots[0].set_yscale("log")
         low, high = plots[0].get_ylim()
-        plots[0].set_ylim(max(low, largest / 10**_DECADES), high)
+        low = max(low, largest / 10**_DECADES)
+        plots[0].set_ylim(low, high)
+        decades = np.arange(np.ceil(np.log10(low)), np.floor(np.log10(high)) + 1)
+        plots[0].set_yticks(10.0**decades)
     for axes in plots:
         axes.minorticks_off()
     if len(groups) > 1:
-        _depth_bar(figure, plots[min(_ACROSS, len(plots)) - 1], groups, scale)
+        _depth_bar(figure, plots[0], _RIGHT if beside else 0.0, groups, scale)
     report = run.report
     title = f"{report['model']}, {report['method']}: a circle is what was chosen"
     width, height = figure.get_size_inches()
@@ -64,11 +70,11 @@ def draw(run: Run) -> Figure:
     return figure
 
 
-def _plots(count: int) -> tuple[Figure, list[Axes]]:
-    """A page of `count` plots of the same axes."""
+def _plots(count: int, right: float) -> tuple[Figure, list[Axes]]:
+    """A page of `count` plots of the same axes, and `right` inches beside them."""
     across = min(_ACROSS, count)
     down = -(-count // across)
-    width = _LEFT + across * (_PLOT[0] + _ASIDE) + _RIGHT
+    width = _LEFT + across * (_PLOT[0] + _ASIDE) + right
     height = _TOP + down * (_PLOT[1] + _BELOW) + _BOTTOM - _BELOW
     figure = Figure(figsize=(width, height))
     plots: list[Axes] = []
@@ -121,11 +127,15 @@ def _drawn(distortion: NDArray[np.float64], chosen: int) -> NDArray[np.int64]:
     return points[distortion[points] > 0]
 
 
-def _depth_bar(figure: Figure, beside: Axes, groups: list[str], scale: Normalize) -> None:
-    """The colours of the transformer blocks, at the right of a plot."""
+def _depth_bar(
+    figure: Figure, level: Axes, right: float, groups: list[str], scale: Normalize
+) -> None:
+    """The colours of the transformer blocks, level with a plot, `right` inches beside the last."""
     width, _ = figure.get_size_inches()
-    box = beside.get_position()
-    place = figure.add_axes((box.x1 + 0.25 / width, box.y0, 0.12 / width, box.height))
+    last = max(axes.get_position().x1 for axes in figure.axes)
+    box = level.get_position()
+    left = last + (0.25 + right) / width
+    place = figure.add_axes((left, box.y0, 0.12 / width, box.height))
     bar = figure.colorbar(ScalarMappable(scale, _DEPTHS), cax=place)
     ends = [0, len(groups) - 1]
     bar.set_ticks(ends, labels=[groups[end] for end in ends])

@@ -119,8 +119,12 @@ def test_every_layer_is_drawn_to_one_scale_with_its_own_mask(run: Run) -> None:
 
 
 @pytest.mark.parametrize("draw", [masks.draw, sensitivity.draw])
-def test_no_words_overlap_or_leave_the_page(run: Run, draw: Callable[[Run], Any]) -> None:
-    figure = draw(run)
+@pytest.mark.parametrize("kinds", [1, 2, 4])
+def test_no_words_overlap_or_leave_the_page(
+    tmp_path: Path, kinds: int, draw: Callable[[Run], Any]
+) -> None:
+    shapes = {name: (4, 8) for name in ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")[:kinds]}
+    figure = draw(read_run(fake_run(tmp_path, 3, shapes, True)))
     figure.draw_without_rendering()
     words = [
         text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()
