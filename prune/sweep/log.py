@@ -65,6 +65,8 @@ class Log:
         self.settings = dict(settings)
         self.dense: dict[str, float | None] = {}
         """`top1` and `int8_top1` of the dense model."""
+        self.disjoint: dict[str, Any] = {}
+        """What was found when test images were looked for among the calibration images."""
         self._points: dict[Any, Point] = {}
         if path.exists():
             self._read()
@@ -102,6 +104,7 @@ class Log:
         content = {
             "format": FORMAT_VERSION,
             "settings": self.settings,
+            "disjoint": self.disjoint,
             "dense": self.dense,
             "points": [asdict(point) for point in self],
         }

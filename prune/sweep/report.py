@@ -37,6 +37,8 @@ def markdown(log: Log) -> str:
     for figure, what in _FIGURES.items():
         for table in tables(log, figure):
             lines += ["", *_rows(table, what)]
+    if any(point.reason for point in log):
+        lines += ["", "`-`: the share cannot be reached; `sweep.json` says why."]
     return "\n".join(lines) + "\n"
 
 

@@ -105,6 +105,12 @@ def sweep(plan: Plan, out: Path, bf16: bool | None = None, progress: Progress | 
     with progress.working("loading"):
         bench = _set_up(plan, Engine.choose(bf16))
         log = Log(out / LOG, _settings(bench))
+    log.disjoint = {
+        "shared_files": 0,
+        "equal_images": 0,
+        "compared": f"{plan.draws} x {len(bench.draws[0])} calibration images with "
+        f"{len(bench.test.labels)} test images",
+    }
     points = list(_points(bench))
     missing = [point for point in points if not log.holds(point, plan.int8)]
     progress.begin(len(points), len(points) - len(missing))
@@ -153,7 +159,6 @@ def _settings(bench: _Bench) -> dict[str, Any]:
         "test_source": test.source,
         "test_images": len(test.labels),
         "test_digest": digest(test.pixels),
-        "disjoint": "no file in both folders, no calibration image with the pixels of a test image",
         "seed": plan.seed,
         **asdict(bench.engine),
         "config": asdict(plan.config),

@@ -104,6 +104,11 @@ def test_command_writes_log_table_and_picture(tmp_path: Path, call: Call) -> Non
     assert status == 0
     assert {path.name for path in out.iterdir()} == {"sweep.json", "sweep.md", "sweep.svg"}
     assert "mean NOTHING" in (out / "sweep.md").read_text()
+    assert json.loads((out / "sweep.json").read_text())["disjoint"] == {
+        "shared_files": 0,
+        "equal_images": 0,
+        "compared": "1 x 4 calibration images with 6 test images",
+    }
 
 
 @pytest.mark.parametrize(
