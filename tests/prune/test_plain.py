@@ -16,6 +16,7 @@ from hw.artifacts import read_json, write_json
 from hw.cli import run_app
 from hw.errors import UserError
 from prune.cli import app
+from prune.pipeline import FORMAT_VERSION
 from tests.support import Call
 
 TIMM = "vit_small_patch14_dinov2"
@@ -39,7 +40,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         masks[name] = keep
     save_file(state, folder / "pruned.safetensors")
     save_file(masks, folder / "masks.safetensors")
-    write_json(folder / "pruned.json", {"format": 1, "model": MODEL, "block": [16, 16]})
+    write_json(
+        folder / "pruned.json", {"format": FORMAT_VERSION, "model": MODEL, "block": [16, 16]}
+    )
     return folder
 
 

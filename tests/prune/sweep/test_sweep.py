@@ -13,6 +13,7 @@ from PIL import Image
 from hw.errors import UserError
 from prune.cli import app
 from prune.sweep import Plan, run, sweep
+from prune.sweep.bench import Bench
 from prune.sweep.log import Point
 from tests.support import Call
 
@@ -55,7 +56,7 @@ def test_a_finished_sweep_measures_nothing_again(
     swept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "_measure", lambda *_: pytest.fail("measured again"))
-    monkeypatch.setattr(run, "_measure_dense", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(Bench, "top1", lambda _: pytest.fail("measured again"))
     assert len(list(sweep(PLAN, swept, bf16=False))) == 4
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -17,10 +18,12 @@ from safetensors.numpy import save_file
 from hw.cli import run_app
 from hw.errors import UserError
 from prune.cli import app
+from prune.pipeline import FORMAT_VERSION
 from prune.views import layers, masks, names, sensitivity, write_views
 from prune.views.folder import Run, read_run
 from tests.support import Call
 
+MODEL = "deit_t:img_size=32,patch_size=8,depth=2,embed_dim=48,num_heads=3,num_classes=10"
 NAMES = ("patch_embed.proj", "blocks.0.attn.qkv", "blocks.1.attn.qkv", "blocks.1.mlp.fc2", "head")
 
 
@@ -50,10 +53,12 @@ def fake_run(folder: Path, depth: int, shapes: dict[str, tuple[int, int]], curve
             }
         )
     report = {
-        "format": 1, "model": "some_model:with=overrides,and=more", "method": "magnitude",
-        "block": [16, 16], "layers": rows, "weights_source": "checkpoint", "unit": "cycles",
-        "predicted_cycles": 1, "dense_cycles": 2, "target_cycles": 1, "budget": 0.5,
-    }  # fmt: skip
+        "format": FORMAT_VERSION,
+        "model": "some_model:with=overrides,and=more",
+        "method": "magnitude",
+        "block": [16, 16],
+        "layers": rows,
+    }
     (folder / "pruned.json").write_text(json.dumps(report))
     save_file(kept, folder / "masks.safetensors")
     if curves:
@@ -73,15 +78,19 @@ def run(folder: Path) -> Run:
     return read_run(folder)
 
 
-def test_show_prints_the_layers_and_writes_every_view(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+def test_show_prints_every_layer_and_writes_the_views_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as stop:
-        run_app(app, ["show", str(folder)])
-    assert stop.value.code == 0
-    assert "blocks.4.mlp.fc2" in capsys.readouterr().out
-    written = {path.name for path in (folder / "views").iterdir()}
-    assert written == {"layers.csv", "layers.md", "masks.svg", "sensitivity.svg"}
+    with pytest.raises(SystemExit):
+        run_app(app, ["run", MODEL, "--out", str(tmp_path), "--images", "4"])
+    views = {path: path.read_bytes() for path in (tmp_path / "views").iterdir()}
+    shutil.rmtree(tmp_path / "views")
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        run_app(app, ["show", str(tmp_path)])
+    assert {path: path.read_bytes() for path in (tmp_path / "views").iterdir()} == views
+    printed = capsys.readouterr().out
+    assert all(row["name"] in printed for row in read_run(tmp_path).rows)
 
 
 def test_a_run_without_curves_has_no_sensitivity(folder: Path) -> None:
