@@ -23,7 +23,6 @@ from prune.views import layers, masks, names, sensitivity, write_views
 from prune.views.folder import Run, read_run
 from tests.support import Call
 
-MODEL = "deit_t:img_size=32,patch_size=8,depth=2,embed_dim=48,num_heads=3,num_classes=10"
 NAMES = ("patch_embed.proj", "blocks.0.attn.qkv", "blocks.1.attn.qkv", "blocks.1.mlp.fc2", "head")
 
 
@@ -82,7 +81,7 @@ def test_show_prints_every_layer_and_writes_the_views_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        run_app(app, ["run", MODEL, "--out", str(tmp_path), "--images", "4"])
+        run_app(app, ["run", "demo", "--out", str(tmp_path), "--images", "4"])
     views = {path: path.read_bytes() for path in (tmp_path / "views").iterdir()}
     shutil.rmtree(tmp_path / "views")
     capsys.readouterr()
