@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,8 @@ class Bench:
     test: TestImages
     draws: list[Tensor]
     """Calibration images of each draw, pixels in [0, 1]."""
-    _networks: dict[BlockShape, Network] = field(default_factory=dict)
+    networks: dict[BlockShape, Network]
+    """The dense integer networks, which only count cycles."""
 
     @staticmethod
     def set_up(plan: Plan, engine: Engine) -> Bench:
@@ -60,16 +61,18 @@ class Bench:
         """
         check_folders(plan.data, plan.test)
         loaded = load_model(plan.model, plan.checkpoint, plan.seed)
-        test = read_test_images(loaded, plan.test, plan.limit, plan.seed)
         draws = [
             draw_calibration(loaded, plan.data, plan.images, plan.seed, draw)
             for draw in range(plan.draws)
         ]
+        check_draws(draws)
+        few = draws[0][:_SHAPE_IMAGES]
+        networks = {block: quantize(loaded, few, block) for block in plan.blocks}
+        test = read_test_images(loaded, plan.test, plan.limit, plan.seed)
         for pixels in draws:
             check_disjoint(pixels, test)
-        check_draws(draws)
         state = {name: tensor.clone() for name, tensor in loaded.model.state_dict().items()}
-        return Bench(plan, engine, loaded, state, test, draws)
+        return Bench(plan, engine, loaded, state, test, draws, networks)
 
     def settings(self) -> dict[str, Any]:
         """What all points of a log have in common."""
@@ -106,12 +109,11 @@ class Bench:
 
     def rank(self, block: BlockShape, method: BlockMethod, draw: int) -> Prepared:
         """Rank the dense model's blocks by the images of a draw; the model is left dense."""
-        dense = self._network(block)
         self.restore()
         model = self.loaded.model.to(self.engine.device)
         layers = prunable_layers(model, block)
         rankings = method.rank(model, layers, self._inputs(draw))
-        config = self.plan.config
+        config, dense = self.plan.config, self.networks[block]
         return Prepared(self.loaded, self.draws[draw], dense, method, config, layers, rankings)
 
     def prune(
@@ -142,11 +144,3 @@ class Bench:
     def _inputs(self, draw: int) -> Tensor:
         """Normalized, where the model runs."""
         return normalize(self.loaded, self.draws[draw]).to(self.engine.device)
-
-    def _network(self, block: BlockShape) -> Network:
-        """The dense integer network, which only counts cycles."""
-        if block not in self._networks:
-            self.restore()
-            self.loaded.model.to("cpu")
-            self._networks[block] = quantize(self.loaded, self.draws[0][:_SHAPE_IMAGES], block)
-        return self._networks[block]
