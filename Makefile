@@ -121,7 +121,7 @@ clean:
 	@if cd -- "$$OUT" 2> /dev/null; then \
 	  rm -rf config.json network.json network.safetensors pruned.json pruned.safetensors \
 	    masks.safetensors loop.json program.json program.bin cycles.json timeline.json closed waves.fst report \
-	    settings; \
+	    views settings; \
 	  cd "$$ROOT"; \
 	  rmdir -- "$$OUT" 2> /dev/null || true; \
 	fi

@@ -12,6 +12,7 @@ from prune import loop, pipeline
 from prune.cli import options
 from prune.cli.tables import print_report
 from prune.methods import DEFAULT_METHOD
+from prune.views import write_views
 
 
 def run_command(
@@ -34,5 +35,6 @@ def run_command(
     source = pipeline.Source(model, ckpt, data, seed, images)
     pruned = pipeline.run(pipeline.Settings(source, budget, budget_unit, method, shape, array))
     pipeline.write(pruned, out)
+    write_views(out)
     loop.forget(out)
     print_report(Console(), pruned.report)

@@ -76,6 +76,11 @@ class BlockMethod(ABC):
         if not 0 < self.ridge < 1:
             raise UserError(f"ridge={self.ridge}: expected a share above 0, below 1")
 
+    @property
+    def needs_images(self) -> bool:
+        """Whether the calibration images change the result."""
+        return True
+
     @abstractmethod
     def rank(
         self,

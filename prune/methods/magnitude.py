@@ -20,6 +20,10 @@ class Magnitude(BlockMethod):
     The share, unlike the sum, compares layers of different weight scales. Needs no images.
     """
 
+    @property
+    def needs_images(self) -> bool:
+        return False
+
     def rank(
         self,
         model: nn.Module,
