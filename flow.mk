@@ -62,6 +62,7 @@ network.json: config.json settings/prune
 	tool prune run "$$MODEL" --out "$$OUT" --budget "$$BUDGET" --seed "$$SEED" \
 	  --config "$$OUT/config.json" $${UNIT:+--budget-unit "$$UNIT"} $${METHOD:+--method "$$METHOD"} \
 	  $${BLOCK:+--block "$$BLOCK"} $${CKPT:+--ckpt "$$CKPT"} $${DATA:+--data "$$DATA"}
+	[ -e $@ ] || { echo "error: $$MODEL is pruned, but cannot be compiled; see $$OUT/pruned.json" >&2; exit 2; }
 
 program.json: network.json settings/compile
 	@$(FLOW)

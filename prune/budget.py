@@ -12,12 +12,15 @@ from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.ir import Attend, Linear, Network, Op, Scores
 from hw.program.schedule import kept_tiles
 from prune.blocks import BlockMask, PrunableLayer
+from prune.reach import uses
 from sim.cycles import CycleModel, tile_cycles
 
 Unit = Literal["cycles", "flops"]
@@ -95,26 +98,47 @@ class FlopCost:
 
     unit: Unit = "flops"
 
-    def __init__(self, network: Network) -> None:
-        self._tokens = _tokens(network)
-        self._linear: dict[str, int] = {}
-        self._attention = 0
+    def __init__(self, positions: Mapping[str, int], dense: float) -> None:
+        """Args: vectors that each layer multiplies, by its name; cost of the dense network."""
+        self._positions = positions
+        self.dense = dense
+
+    @staticmethod
+    def of_network(network: Network) -> FlopCost:
+        """The cost of an integer network."""
+        positions, dense = _tokens(network), 0
         for op in network.ops:
             if isinstance(op, Linear):
-                self._linear[op.name] = self._tokens[op.name] * network.param(op, "weight").size
+                dense += positions[op.name] * network.param(op, "weight").size
             elif isinstance(op, Scores | Attend):
                 # Scores: T x T x features / heads a head; attend: the same, from the qkv tensor.
                 qkv = network.tensors[op.inputs[-1]]
-                self._attention += qkv.tokens**2 * qkv.features // 3
-        self.dense: float = sum(self._linear.values()) + self._attention
+                dense += qkv.tokens**2 * qkv.features // 3
+        return FlopCost(positions, dense)
+
+    @staticmethod
+    def of_model(model: nn.Module, image: Tensor) -> FlopCost:
+        """The cost of a float model, counted while it runs one (channels, height, width).
+
+        Raises:
+            UserError: the model cannot run such an image.
+        """
+        with FlopCounterMode(display=False) as counter:
+            used = uses(model, (image.shape[0], image.shape[1], image.shape[2]))
+        positions = {
+            name: used[id(module.weight)].positions
+            for name, module in model.named_modules()
+            if isinstance(module, nn.Linear | nn.Conv2d) and id(module.weight) in used
+        }
+        return FlopCost(positions, counter.get_total_flops() / 2)
 
     def saved(self, layer: PrunableLayer, order: NDArray[np.int64]) -> NDArray[np.float64]:
         elements = layer.grid.elements().ravel()[order]
-        return np.concatenate([[0.0], np.cumsum(elements * float(self._tokens[layer.name]))])
+        return np.concatenate([[0.0], np.cumsum(elements * float(self._positions[layer.name]))])
 
     def total(self, masks: Mapping[str, BlockMask]) -> float:
         removed = sum(
-            self._tokens[name] * int((mask.grid.elements() * ~mask.keep).sum())
+            self._positions[name] * int((mask.grid.elements() * ~mask.keep).sum())
             for name, mask in masks.items()
         )
         return self.dense - removed
@@ -166,4 +190,4 @@ def cost_in(unit: str, network: Network, config: ArrayConfig) -> Cost:
         UserError: no such unit.
     """
     check_unit(unit)
-    return CycleCost(network, config) if unit == "cycles" else FlopCost(network)
+    return CycleCost(network, config) if unit == "cycles" else FlopCost.of_network(network)

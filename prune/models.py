@@ -63,15 +63,19 @@ class LoadedModel:
         Raises:
             UserError: the compiler cannot run it; with what can be done instead.
         """
-        reason = why_not_compilable(self.model)
-        if reason is not None:
-            raise UserError(
-                f"model {self.name!r}: cannot be compiled ({reason}); prune it in FLOPs with "
-                "`python -m prune run ... --budget-unit flops`, export it with "
-                "`python -m prune export`, or choose a plain ViT or DeiT, as deit_s"
-            )
+        _check_compilable(self.name, self.model)
         assert isinstance(self.model, VisionTransformer)
         return self.model
+
+
+def _check_compilable(name: str, model: nn.Module) -> None:
+    reason = why_not_compilable(model)
+    if reason is not None:
+        raise UserError(
+            f"model {name!r}: cannot be compiled ({reason}); prune it in FLOPs with "
+            "`python -m prune run ... --budget-unit flops`, export it with "
+            "`python -m prune export`, or choose a plain ViT or DeiT, as deit_s"
+        )
 
 
 def _to_stderr(line: str) -> None:
@@ -83,6 +87,7 @@ def load_model(
     checkpoint: Path | None = None,
     seed: int = 0,
     say: Callable[[str], None] = _to_stderr,
+    to_compile: bool = False,
 ) -> LoadedModel:
     """Build the model called `name` and give it weights.
 
@@ -95,6 +100,7 @@ def load_model(
         checkpoint: a `.safetensors` or `.pth` file.
         seed: of random weights.
         say: takes the lines for the user's terminal.
+        to_compile: refuse a model that the compiler cannot run, before its weights are looked for.
 
     Raises:
         UserError: the name is unknown, the model is no Vision Transformer, or the checkpoint is
@@ -106,7 +112,7 @@ def load_model(
     if parsed.timm_name == DEMO:
         model, source = _load_demo(checkpoint, state)
     else:
-        model, source = _load_timm(name, parsed, checkpoint, state, seed, say)
+        model, source = _load_timm(name, parsed, checkpoint, state, seed, say, to_compile)
     mean, std = _normalization(parsed, model)
     return LoadedModel(
         model=model.eval().requires_grad_(False),
@@ -139,6 +145,7 @@ def _load_timm(
     state: dict[str, torch.Tensor] | None,
     seed: int,
     say: Callable[[str], None],
+    to_compile: bool,
 ) -> tuple[nn.Module, str]:
     arguments: dict[str, Any] = dict(parsed.overrides)
     model = _build(name, parsed.timm_name, arguments, "meta")
@@ -148,12 +155,14 @@ def _load_timm(
     if state is not None:
         arguments = {**_arguments_of(state, model), **arguments}
         model = _build(name, parsed.timm_name, arguments, "meta")
-    if any(True for _ in model.buffers()):
+    if to_compile:
+        _check_compilable(name, model)
+    if why_not_compilable(model) is None:
+        model = model.to_empty(device="cpu")  # everything in it is overwritten
+    else:
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
             model = _build(name, parsed.timm_name, arguments, "cpu")
-    else:
-        model = model.to_empty(device="cpu")  # every parameter is overwritten
     if checkpoint is not None and state is not None:
         load_state(model, state, checkpoint, name)
         return model, f"checkpoint {checkpoint.name}"

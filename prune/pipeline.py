@@ -1,5 +1,6 @@
 """One pruning run: load, quantize dense, prune to the budget, quantize again, write the artifacts.
 
+A model that the compiler cannot run is not quantized: its budget is in FLOPs, its result in float.
 `pruned.json` holds the settings too, so that a later round can repeat the run with another aim.
 """
 
@@ -24,13 +25,16 @@ from prune.blocks import (
     check_block,
     prunable_layers,
 )
-from prune.budget import Budget, Cost, check_fraction, check_unit, cost_in
+from prune.budget import Budget, Cost, FlopCost, check_fraction, check_unit, cost_in
 from prune.data import calibration_images, calibration_source
+from prune.export import export_onnx
 from prune.methods import BlockMethod, Ranking, method_named
 from prune.models import LoadedModel, load_model
 from prune.pruning import Allocation, spend
 from prune.quantize import normalize, quantize
-from sim.cycles import NetworkCycles, network_cycles
+from prune.reach import why_dense
+from prune.support import why_not_compilable
+from sim.cycles import network_cycles
 
 FORMAT_VERSION = 1
 RANDOM_WARNING = "the weights are random: cycles hold, accuracy and distortion mean nothing"
@@ -114,8 +118,9 @@ class Prepared:
     loaded: LoadedModel
     calibration: Tensor
     """(N, channels, height, width), pixels in [0, 1]."""
-    dense: Network
-    """Quantized before pruning. Only shapes and zeros count, so few images calibrated it."""
+    dense: Network | None
+    """Quantized before pruning; None for a model that the compiler cannot run. Only shapes and
+    zeros count, so few images calibrated it."""
     method: BlockMethod
     config: ArrayConfig
     layers: list[PrunableLayer]
@@ -128,8 +133,14 @@ class Prepared:
         return spend(budget, self.layers, self.rankings, self.method.min_keep)
 
     def cost(self, unit: str) -> Cost:
+        """Raises UserError when the model cannot be compiled, but for `flops`."""
         if unit not in self._costs:
-            self._costs[unit] = cost_in(unit, self.dense, self.config)
+            if self.dense is not None:
+                self._costs[unit] = cost_in(unit, self.dense, self.config)
+            else:
+                if unit != "flops":
+                    self.loaded.compilable()
+                self._costs[unit] = FlopCost.of_model(self.loaded.model, self.calibration[0])
         return self._costs[unit]
 
 
@@ -137,27 +148,34 @@ class Prepared:
 class Pruned:
     """The result of a run, as it is written."""
 
-    network: Network
-    state: dict[str, Tensor]
+    network: Network | None
+    """None for a model that the compiler cannot run."""
+    loaded: LoadedModel
+    """With the pruned weights."""
     masks: dict[str, BlockMask]
     report: dict[str, Any]
 
 
-def prepare(source: Source, method_name: str, block: BlockShape, config: ArrayConfig) -> Prepared:
-    """Load and quantize the model, and rank its blocks.
+def prepare(
+    source: Source, method_name: str, block: BlockShape, config: ArrayConfig, unit: str = "cycles"
+) -> Prepared:
+    """Load the model, rank its blocks, and quantize it if it can be compiled.
+
+    `unit` is one that the budgets will be in.
 
     Raises:
         UserError: on any input that cannot be used.
     """
     check_block(block, config)
     method = method_named(method_name, block)
-    loaded = load_model(source.model, source.checkpoint, source.seed)
+    loaded = load_model(source.model, source.checkpoint, source.seed, to_compile=unit != "flops")
     calibration = calibration_images(loaded, source.data, source.images, source.seed)
     layers = prunable_layers(loaded.model, block)
     whole = loaded.is_demo or source.images is not None
     for_ranking = calibration if whole else calibration[:_GRADIENT_IMAGES]
     rankings = method.rank(loaded.model, layers, normalize(loaded, for_ranking))
-    dense = quantize(loaded, calibration[:_SHAPE_IMAGES], block)
+    compiles = why_not_compilable(loaded.model) is None
+    dense = quantize(loaded, calibration[:_SHAPE_IMAGES], block) if compiles else None
     return Prepared(loaded, calibration, dense, method, config, layers, rankings)
 
 
@@ -171,15 +189,20 @@ def run(settings: Settings, aim: float | None = None) -> Pruned:
     Raises:
         UserError: on any input that cannot be used, and when the budget cannot be reached.
     """
-    prepared = prepare(settings.source, settings.method, settings.block, settings.config)
+    prepared = prepare(
+        settings.source, settings.method, settings.block, settings.config, settings.unit
+    )
     loaded = prepared.loaded
     dense = {name: tensor.clone() for name, tensor in loaded.model.state_dict().items()}
     images_from = calibration_source(loaded, settings.source.data)
     limit = aim
+    network = None
     for _ in range(_ROUNDS):
         allocation = prepared.allocate(settings.budget, settings.unit, limit)
         loaded.model.load_state_dict(dense)
         apply_masks_(loaded.model, allocation.masks)
+        if prepared.dense is None:
+            break
         network = quantize(loaded, prepared.calibration, settings.block, images_from)
         if settings.unit != "cycles":
             break
@@ -189,9 +212,9 @@ def run(settings: Settings, aim: float | None = None) -> Pruned:
             break
         limit = (wanted if limit is None else limit) + missed
     report = _report(settings, prepared, allocation, network, aim)
-    network.info |= {key: report[key] for key in _INFO if key in report}
-    state = {name: tensor.detach() for name, tensor in loaded.model.state_dict().items()}
-    return Pruned(network, state, allocation.masks, report)
+    if network is not None:
+        network.info |= {key: report[key] for key in _INFO if key in report}
+    return Pruned(network, loaded, allocation.masks, report)
 
 
 _INFO = (
@@ -212,37 +235,49 @@ def _report(
     settings: Settings,
     prepared: Prepared,
     allocation: Allocation,
-    network: Network,
+    network: Network | None,
     aim: float | None,
 ) -> dict[str, Any]:
-    dense = network_cycles(prepared.dense, settings.config)
-    predicted = network_cycles(network, settings.config)
-    in_cycles = settings.unit == "cycles"
+    model = prepared.loaded.model
     report: dict[str, Any] = {
         "format": FORMAT_VERSION,
         **settings.to_dict(),
         "weights_source": prepared.loaded.weights_source,
+        "compiled": network is not None,
         "dense_cost": prepared.cost(settings.unit).dense,
         "cost": allocation.cost,
         "aim": aim,
-        "dense_cycles": dense.total,
-        "target_cycles": round(settings.budget * dense.total) if in_cycles else None,
-        "predicted_cycles": predicted.total,
-        "layers": _layer_rows(allocation, predicted),
     }
+    if prepared.dense is None or network is None:
+        report["why_not_compiled"] = why_not_compilable(model)
+        by_op = None
+    else:
+        dense = network_cycles(prepared.dense, settings.config).total
+        predicted = network_cycles(network, settings.config)
+        in_cycles = settings.unit == "cycles"
+        report["dense_cycles"] = dense
+        report["target_cycles"] = round(settings.budget * dense) if in_cycles else None
+        report["predicted_cycles"] = predicted.total
+        by_op = predicted.by_op
+    report["layers"] = _layer_rows(allocation, by_op)
+    report["left_dense"] = [
+        {"name": name, "reason": reason} for name, reason in why_dense(model).items() if reason
+    ]
     if prepared.loaded.random:
         report["warning"] = RANDOM_WARNING
     return report
 
 
-def _layer_rows(allocation: Allocation, predicted: NetworkCycles) -> list[dict[str, Any]]:
+def _layer_rows(
+    allocation: Allocation, predicted: Mapping[str, int] | None
+) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
             "blocks_total": mask.grid.total,
             "blocks_kept": mask.kept,
             "distortion": allocation.distortion[name],
-            "predicted_cycles": predicted.by_op[name],
+            **({} if predicted is None else {"predicted_cycles": predicted[name]}),
         }
         for name, mask in allocation.masks.items()
     ]
@@ -252,17 +287,24 @@ def write(pruned: Pruned, out: Path) -> None:
     """Write the pruned model, its masks, its report and the IR into `out`.
 
     `pruned.safetensors` is the float state dict in timm's names, `masks.safetensors` one bool array
-    (block rows, block columns) a layer.
+    (block rows, block columns) a layer. A model that the compiler cannot run has no IR, but
+    `model.onnx`, in float.
     """
+    state = pruned.loaded.model.state_dict()
     write_tensors(
         out / "pruned.safetensors",
-        {name: tensor.cpu().numpy() for name, tensor in pruned.state.items()},
+        {name: tensor.cpu().numpy() for name, tensor in state.items()},
         # One entry: safetensors writes several in no fixed order.
         {"about": "{model}, weights: {weights_source}, pruned by {method}".format(**pruned.report)},
     )
     write_tensors(out / "masks.safetensors", _mask_arrays(pruned.masks))
     write_json(out / "pruned.json", pruned.report)
-    save_network(pruned.network, out)
+    if pruned.network is not None:
+        save_network(pruned.network, out)
+        return
+    for stale in ("network.json", "network.safetensors"):
+        (out / stale).unlink(missing_ok=True)
+    export_onnx(pruned.loaded, out / "model.onnx")
 
 
 def _mask_arrays(masks: Mapping[str, BlockMask]) -> dict[str, Any]:

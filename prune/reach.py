@@ -33,9 +33,9 @@ _TILE = 16
 
 
 class Products(TorchFunctionMode):
-    """While active, `see(weight, input)` is called before every linear map and 2-D convolution."""
+    """While active, `see(weight, input, output)` follows every linear map and 2-D convolution."""
 
-    def __init__(self, see: Callable[[Tensor, Tensor], None]) -> None:
+    def __init__(self, see: Callable[[Tensor, Tensor, Tensor], None]) -> None:
         super().__init__()
         self._see = see
 
@@ -47,16 +47,19 @@ class Products(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        output = func(*args, **kwargs)
         if func in (F.linear, F.conv2d):
             given = dict(zip(("input", "weight"), args, strict=False)) | kwargs
-            self._see(given["weight"], given["input"])
-        return func(*args, **kwargs)
+            self._see(given["weight"], given["input"], output)
+        return output
 
 
 @dataclass
 class Use:
-    """How a weight was used."""
+    """How an image used a weight."""
 
+    positions: int = 0
+    """Vectors of features that it multiplied."""
     sees_image: bool = False
     """Whether an input depended on the image."""
     pooled: bool = True
@@ -71,8 +74,9 @@ def uses(model: nn.Module, shape: tuple[int, int, int]) -> dict[int, Use]:
     """
     found: dict[int, Use] = {}
 
-    def see(weight: Tensor, given: Tensor) -> None:
+    def see(weight: Tensor, given: Tensor, output: Tensor) -> None:
         use = found.setdefault(id(weight), Use())
+        use.positions += output.numel() // len(weight)
         use.sees_image |= given.requires_grad
         use.pooled &= weight.ndim == 4 and given.shape[-2:] == (1, 1)
 

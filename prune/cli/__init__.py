@@ -5,6 +5,7 @@ import typer
 from prune.cli.accuracy import accuracy
 from prune.cli.close import close
 from prune.cli.compare import compare_units
+from prune.cli.export import export
 from prune.cli.methods import compare_methods
 from prune.cli.run import run_command
 
@@ -19,3 +20,4 @@ app.command("close")(close)
 app.command("compare-units")(compare_units)
 app.command("compare-methods")(compare_methods)
 app.command("accuracy")(accuracy)
+app.command("export")(export)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -28,17 +29,20 @@ def print_report(console: Console, report: dict[str, Any]) -> None:
     """Print a run's layers and totals."""
     weights = report["weights_source"]
     say(console, f"{report['model']}, method {report['method']}, weights: {weights}")
+    compiled = report["compiled"]
     columns = ["layer", "kept/blocks", "density", "distortion", "predicted cycles"]
-    layers = table(columns)
+    layers = table(columns if compiled else columns[:-1])
     for row in report["layers"]:
         layers.add_row(
             row["name"],
             f"{row['blocks_kept']}/{row['blocks_total']}",
             f"{row['blocks_kept'] / row['blocks_total']:.3f}",
             f"{row['distortion']:.3e}",
-            f"{row['predicted_cycles']:,}",
+            *([f"{row['predicted_cycles']:,}"] if compiled else []),
         )
     console.print(layers)
+    if report["left_dense"]:
+        say(console, f"left dense: {_counted(row['reason'] for row in report['left_dense'])}")
     if report["unit"] != "cycles":
         share = report["cost"] / report["dense_cost"]
         say(
@@ -46,15 +50,22 @@ def print_report(console: Console, report: dict[str, Any]) -> None:
             f"{report['unit']}: {report['cost']:,.0f} of {report['dense_cost']:,.0f} "
             f"({share:.2%}), budget {report['budget']:.2%}",
         )
-    share = report["predicted_cycles"] / report["dense_cycles"]
-    target = report["target_cycles"]
-    say(
-        console,
-        f"cycles: {report['predicted_cycles']:,} predicted of {report['dense_cycles']:,} dense "
-        f"({share:.2%})" + (f", budget {target:,} ({report['budget']:.2%})" if target else ""),
-    )
+    if compiled:
+        share = report["predicted_cycles"] / report["dense_cycles"]
+        target = report["target_cycles"]
+        say(
+            console,
+            f"cycles: {report['predicted_cycles']:,} predicted of {report['dense_cycles']:,} dense "
+            f"({share:.2%})" + (f", budget {target:,} ({report['budget']:.2%})" if target else ""),
+        )
+    else:
+        say(console, f"pruned and exported in float, not compiled: {report['why_not_compiled']}")
     if "warning" in report:
         say(console, f"warning: {report['warning']}")
+
+
+def _counted(reasons: Iterable[str]) -> str:
+    return "; ".join(f"{count} ({reason})" for reason, count in Counter(reasons).items())
 
 
 def print_rounds(console: Console, rounds: Sequence[Round]) -> None:

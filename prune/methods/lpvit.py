@@ -142,7 +142,10 @@ class LPViT(BlockMethod):
 def output_gradients(
     model: nn.Module, layers: Sequence[PrunableLayer], images: Tensor
 ) -> dict[str, Tensor]:
-    """Gradient of mean(model(images)^2) with respect to every layer's matrix, (out, in) by name."""
+    """Gradient of mean(model(images)^2) with respect to every layer's matrix, (out, in) by name.
+
+    It is 0 for a layer that no output depends on.
+    """
     weights = [layer.module.weight for layer in layers]
     totals = [torch.zeros_like(layer.matrix()) for layer in layers]
     required, training = [weight.requires_grad for weight in weights], model.training
@@ -151,14 +154,23 @@ def output_gradients(
         weight.requires_grad_(True)
     try:
         for batch in images.split(_BATCH):
-            loss = model(batch).square().mean() * (len(batch) / len(images))
-            for total, gradient in zip(totals, torch.autograd.grad(loss, weights), strict=True):
-                total += gradient.flatten(1)
+            loss = _outputs(model(batch)).square().mean() * (len(batch) / len(images))
+            gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+            for total, gradient in zip(totals, gradients, strict=True):
+                if gradient is not None:
+                    total += gradient.flatten(1)
     finally:
         model.train(training)
         for weight, before in zip(weights, required, strict=True):
             weight.requires_grad_(before)
     return {layer.name: total for layer, total in zip(layers, totals, strict=True)}
+
+
+def _outputs(result: Tensor | Sequence[Tensor]) -> Tensor:
+    """All outputs of a model, whatever heads it has: (images, outputs)."""
+    if isinstance(result, Tensor):
+        return result
+    return torch.cat([part.flatten(1) for part in result], dim=1)
 
 
 def second_order_curve(

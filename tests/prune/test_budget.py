@@ -61,11 +61,11 @@ def test_layer_that_stores_longer_than_it_computes_saves_nothing_more(network: N
 def test_flops_count_linear_layers_and_attention(network: Network) -> None:
     tokens, width = 65, 96
     linear = 64 * 48 * width + tokens * width * width * (3 + 1 + 4 + 4) + width * 10
-    assert FlopCost(network).dense == linear + 2 * tokens * tokens * width
+    assert FlopCost.of_network(network).dense == linear + 2 * tokens * tokens * width
 
 
 def test_flops_of_masks_are_the_dense_ones_less_what_went(network: Network) -> None:
-    cost, layer = FlopCost(network), layer_of(network, "blocks.0.attn.qkv")
+    cost, layer = FlopCost.of_network(network), layer_of(network, "blocks.0.attn.qkv")
     order = np.arange(layer.grid.total)
     keep = np.ones(layer.grid.total, bool)
     keep[order[:7]] = False
