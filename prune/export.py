@@ -18,6 +18,7 @@ from hw.errors import UserError
 from prune.models import LoadedModel
 
 OPSET = 20
+"""The first that has GELU as one operation."""
 _MOST_BYTES = 2**31 - 2**24
 """Of one protobuf message, with room for the graph beside the weights."""
 
@@ -78,7 +79,10 @@ def _exported(loaded: LoadedModel) -> onnx.ModelProto:
                 "use the pruned checkpoint itself, or choose another model"
             ) from error
     assert program is not None
-    return program.model_proto
+    model = program.model_proto
+    for node in model.graph.node:
+        del node.metadata_props[:]  # source lines and paths of the machine that exported
+    return model
 
 
 @contextmanager
