@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -83,9 +84,8 @@ def test_run_folder_exports_its_pruned_weights(
     out: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exported: list[LoadedModel] = []
-    monkeypatch.setattr(
-        "prune.cli.export.export_onnx", lambda loaded, path: exported.append(loaded)
-    )
+    module = import_module("prune.cli.export")  # as an attribute, the name is the command's
+    monkeypatch.setattr(module, "export_onnx", lambda loaded, path: exported.append(loaded))
     assert call(app, "export", out, "--out", tmp_path / "model.onnx")[0] == 0
     weights = load_file(out / "pruned.safetensors")
     for name, tensor in exported[0].model.state_dict().items():
