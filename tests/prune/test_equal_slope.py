@@ -1,11 +1,32 @@
-"""Equal-slope allocation against exhaustive search, and its treatment of awkward curves."""
+"""Equal slope against exhaustive search, and its treatment of awkward curves."""
 
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from prune.allocate import Curve, allocate, lower_hull
+from prune.equal_slope import EqualSlope, equal_slope, lower_hull
+
+
+@dataclass(frozen=True)
+class Curve:
+    saved: NDArray[np.float64]
+    objective: NDArray[np.float64]
+
+
+def solve(curves: dict[str, Curve], required: float) -> EqualSlope:
+    first = np.cumsum([0, *(len(curve.saved) for curve in curves.values())])
+    saved, objective = (
+        np.concatenate([getattr(curve, name) for curve in curves.values()])
+        for name in ("saved", "objective")
+    )
+    return equal_slope(saved, objective, first, required)
+
+
+def allocate(curves: dict[str, Curve], required: float) -> dict[str, int]:
+    return dict(zip(curves, solve(curves, required).removed.tolist(), strict=True))
 
 
 def exhaustive(curves: dict[str, Curve], required: float) -> float:
@@ -75,3 +96,14 @@ def test_block_that_saves_nothing_goes_only_with_one_that_does() -> None:
     assert lower_hull(curve.saved, curve.objective).tolist() == [0, 3]
     assert allocate({"layer": curve}, 0.5) == {"layer": 3}
     assert allocate({"layer": curve}, 9) == {"layer": 3}
+
+
+def test_optimum_over_the_hulls_takes_one_segment_in_part() -> None:
+    bump = Curve(np.arange(5.0), np.array([0.0, 4.0, 4.1, 4.2, 4.4]))
+    straight = Curve(np.arange(5.0), 1.2 * np.arange(5.0))
+    found, first = solve({"bump": bump, "straight": straight}, 3), np.array([0, 5, 10])
+    assert found.slope == pytest.approx(1.1)
+    assert found.total(np.tile(np.arange(5.0), 2), first) == pytest.approx(3)
+    assert found.total(np.concatenate([bump.objective, straight.objective]), first) == (
+        pytest.approx(3 * 1.1)
+    )
