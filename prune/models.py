@@ -73,7 +73,7 @@ def _check_compilable(name: str, model: nn.Module) -> None:
     if reason is not None:
         raise UserError(
             f"model {name!r}: cannot be compiled ({reason}); prune it in FLOPs with "
-            "`python -m prune run ... --budget-unit flops`, export it with "
+            "`python -m prune run ... --flops SHARE`, export it with "
             "`python -m prune export`, or choose a plain ViT or DeiT, as deit_s"
         )
 

@@ -1,7 +1,6 @@
 """Which weights meet the image's tokens, found out by running one image.
 
-A layer is prunable when its weight, as it is, multiplies features of the image at more than one
-channel-to-channel tile. Watched are the functions that multiply, not the modules: BEiT and Swin v2
+A layer is prunable when its weight, as it is, multiplies features of the image. Watched are the functions that multiply, not the modules: BEiT and Swin v2
 hand `qkv.weight` to `linear` themselves, so that hooks on the module never fire. What stays dense:
 
 - a grouped convolution: its weight is no (out, in) matrix;
@@ -9,7 +8,7 @@ hand `qkv.weight` to `linear` themselves, so that hooks on the module never fire
 - a generator of positions, biases or queries (Swin v2's `cpb_mlp`, XCiT's position projection): its
   input does not depend on the image;
 - a gate (squeeze and excite): a convolution of a single position, the pooled image;
-- a mix of attention heads (CaiT's talking heads) or the like: 16 channels to 16 at most;
+- a mix of attention heads (CaiT's talking heads) or the like: fewer than 16 channels to fewer;
 - a weight held by anything but a linear layer or a convolution, as PyTorch's packed attention.
 """
 
@@ -29,7 +28,7 @@ from hw.errors import UserError
 from prune.image_shape import image_shape
 
 _TILE = 16
-"""Channels to channels of the smallest map worth cutting into blocks."""
+"""Channels in or out of the smallest map worth cutting into blocks."""
 
 
 class Products(TorchFunctionMode):
@@ -150,6 +149,6 @@ def _why_layer_dense(module: nn.Linear | nn.Conv2d, used: dict[int, Use] | None)
         return "sees no image: it makes positions, biases or queries"
     if use.pooled:
         return "sees the pooled image only, as a gate"
-    if max(module.weight.flatten(1).shape) <= _TILE:
-        return f"at most {_TILE} channels to {_TILE}, as a mix of attention heads"
+    if max(module.weight.flatten(1).shape) < _TILE:
+        return f"fewer than {_TILE} channels to fewer, as a mix of attention heads"
     return None

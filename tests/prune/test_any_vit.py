@@ -13,7 +13,8 @@ from torch import Tensor
 
 from prune import accuracy, models
 from prune.blocks import prunable_layers
-from prune.budget import Budget, FlopCost
+from prune.budget import Budget
+from prune.flops import FlopCost
 from prune.methods import METHODS, method_named
 from prune.models import LoadedModel, load_model
 from prune.pruning import prune_

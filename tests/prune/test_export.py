@@ -15,9 +15,10 @@ from onnx import numpy_helper
 
 from hw.errors import UserError
 from prune import export, models
-from prune.budget import Budget, FlopCost
+from prune.budget import Budget
 from prune.cli import app
 from prune.export import export_onnx
+from prune.flops import FlopCost
 from prune.methods import Magnitude
 from prune.models import LoadedModel, load_model
 from prune.pruning import prune_
