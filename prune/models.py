@@ -14,12 +14,13 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from hw.errors import UserError
+from prune.build import arguments_of, build, with_size
 from prune.checkpoint import load_state, read_checkpoint
 from prune.image_shape import image_shape, pretrained_config
 from prune.initialize import initialize
 from prune.names import DEMO, ModelName, parse_name
 from prune.pretrained import why_unavailable
-from prune.support import classifier_names, why_not_compilable, why_not_prunable
+from prune.support import why_not_compilable, why_not_prunable
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -148,13 +149,13 @@ def _load_timm(
     to_compile: bool,
 ) -> tuple[nn.Module, str]:
     arguments: dict[str, Any] = dict(parsed.overrides)
-    model = _build(name, parsed.timm_name, arguments, "meta")
+    model = build(name, parsed.timm_name, arguments, "meta")
     reason = why_not_prunable(model)
     if reason is not None:
         raise UserError(f"model {name!r}: {reason}; choose one, as deit_s")
     if state is not None:
-        arguments = {**_arguments_of(state, model), **arguments}
-        model = _build(name, parsed.timm_name, arguments, "meta")
+        arguments = {**arguments_of(state, model), **arguments}
+        model = build(name, parsed.timm_name, arguments, "meta")
     if to_compile:
         _check_compilable(name, model)
     if why_not_compilable(model) is None:
@@ -162,7 +163,7 @@ def _load_timm(
     else:
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
-            model = _build(name, parsed.timm_name, arguments, "cpu")
+            model = build(name, parsed.timm_name, arguments, "cpu")
     if checkpoint is not None and state is not None:
         load_state(model, state, checkpoint, name)
         return model, f"checkpoint {checkpoint.name}"
@@ -170,7 +171,7 @@ def _load_timm(
     if reason is None:
         try:
             pretrained: Any = timm.create_model(parsed.timm_name, pretrained=True, **arguments)
-            return _with_size(pretrained, arguments), "timm pretrained"
+            return with_size(pretrained, arguments), "timm pretrained"
         except Exception as error:  # whatever the hub, the network or the disk raises
             reason = f"the download failed: {str(error).splitlines()[0]}"
     initialize(model, seed)
@@ -179,41 +180,6 @@ def _load_timm(
         f"{seed}. Cycles still hold, accuracy means NOTHING. Pass a checkpoint for real weights."
     )
     return model, f"random (seed {seed})"
-
-
-def _arguments_of(state: dict[str, torch.Tensor], outline: nn.Module) -> dict[str, Any]:
-    """What a checkpoint says about its model: the classes, and layer scales folded away."""
-    found: dict[str, Any] = {}
-    for name in classifier_names(outline):
-        if f"{name}.weight" in state:
-            found["num_classes"] = state[f"{name}.weight"].shape[0]
-    scale = "blocks.0.ls1.gamma"
-    if scale in dict(outline.named_parameters()) and scale not in state:
-        found["init_values"] = 0.0  # timm drops None, and takes 0 for no layer scale
-    return found
-
-
-def _build(name: str, timm_name: str, arguments: dict[str, Any], device: str) -> nn.Module:
-    try:
-        with torch.device(device):
-            model = timm.create_model(timm_name, pretrained=False, **arguments)
-    except (TypeError, ValueError, AssertionError, RuntimeError) as error:
-        given = ", ".join(f"{key}={value}" for key, value in arguments.items())
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(
-            f"model {name!r}: {timm_name} cannot be built with {given or 'its defaults'} "
-            f"({reason}); change them"
-        ) from error
-    return _with_size(model, arguments)
-
-
-def _with_size(model: Any, arguments: dict[str, Any]) -> nn.Module:
-    """`model` with an image size that was asked for in its configuration: not all keep it."""
-    size, config = arguments.get("img_size"), pretrained_config(model)
-    if size is not None and config:
-        channels = config.get("input_size", (3,))[0]
-        model.pretrained_cfg = {**config, "input_size": (channels, size, size)}
-    return model
 
 
 def _normalization(

@@ -390,12 +390,14 @@ def write(pruned: Pruned, out: Path) -> None:
     write_tensors(out / "masks.safetensors", _mask_arrays(pruned.masks))
     write_tensors(out / "curves.safetensors", pruned.curves)
     write_json(out / "pruned.json", pruned.report)
+    in_float = out / "model.onnx"
     if pruned.network is not None:
         save_network(pruned.network, out)
+        in_float.unlink(missing_ok=True)
         return
     for stale in ("network.json", "network.safetensors"):
         (out / stale).unlink(missing_ok=True)
-    export_onnx(pruned.loaded, out / "model.onnx")
+    export_onnx(pruned.loaded, in_float)
 
 
 def _mask_arrays(masks: Mapping[str, BlockMask]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Which weights meet the image's tokens, found out by running one image.
 
-A layer is prunable when its weight, as it is, multiplies features of the image. Watched are the functions that multiply, not the modules: BEiT and Swin v2
-hand `qkv.weight` to `linear` themselves, so that hooks on the module never fire. What stays dense:
+A layer is prunable when its weight, as it is, multiplies features of the image. Watched are the
+functions that multiply, not the modules: BEiT and Swin v2 hand `qkv.weight` to `linear` themselves,
+so that hooks on the module never fire. What stays dense:
 
 - a grouped convolution: its weight is no (out, in) matrix;
 - a weight that no linear map or convolution takes as it is: unused, or computed with first;

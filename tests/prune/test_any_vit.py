@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from hw.artifacts import write_tensors
 from prune import accuracy, models
 from prune.blocks import prunable_layers
 from prune.budget import Budget
@@ -46,11 +48,6 @@ MODELS = {
     "mobilevit": "mobilevit_xxs:img_size=64,num_classes=10",
 }
 COMPILED = {"vit", "vit-registers", "deit", "deit-distilled", "deit3"}
-GENERATORS = {
-    "swin2": "layers.0.blocks.0.attn.cpb_mlp.0",
-    "xcit": "pos_embed.token_projection",
-    "cait": "blocks.0.attn.proj_l",
-}
 
 every_model = pytest.mark.parametrize("kind", MODELS)
 
@@ -123,3 +120,14 @@ def test_layers_hold_nearly_all_weights(kind: str, load: Callable[[str], LoadedM
     held = sum(layer.module.weight.numel() for layer in prunable_layers(model, BLOCK))
     matrices = sum(weight.numel() for weight in model.parameters() if weight.ndim in (2, 4))
     assert held > 0.9 * matrices
+
+
+@every_model
+def test_checkpoint_brings_back_the_model_and_its_classes(
+    kind: str, load: Callable[[str], LoadedModel], tmp_path: Path
+) -> None:
+    model, path = load(kind).model, tmp_path / "weights.safetensors"
+    write_tensors(path, {name: tensor.numpy() for name, tensor in model.state_dict().items()})
+    again = load_model(MODELS[kind].replace("num_classes=10", ""), path).model
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], tensor, rtol=0, atol=0)

@@ -93,6 +93,12 @@ def test_run_folder_exports_its_pruned_weights(
         np.testing.assert_array_equal(tensor.numpy(), weights[name])
 
 
+def test_there_is_nothing_to_close(out: Path, call: Call) -> None:
+    status, message = call(app, "close", out)
+    assert (status, message.count("\n")) == (2, 1)
+    assert "not compiled" in message
+
+
 @pytest.mark.parametrize(
     "command",
     [("run", "--out", "unused", "--cycles", "0.5"), ("compare-units",), ("compare-methods",)],
