@@ -6,6 +6,7 @@ from prune.cli.accuracy import accuracy
 from prune.cli.apply import apply_command
 from prune.cli.close import close
 from prune.cli.compare import compare_units
+from prune.cli.export import export
 from prune.cli.methods import compare_methods
 from prune.cli.run import run_command
 from prune.cli.sweep import sweep_command
@@ -25,3 +26,4 @@ app.command("accuracy")(accuracy)
 app.command("sweep")(sweep_command)
 app.command("show")(show)
 app.command("apply")(apply_command)
+app.command("export")(export)

@@ -10,8 +10,8 @@ from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.ir import ARRAY_OPS, Network
 from prune.blocks import BlockGrid, BlockMask, BlockShape
-from prune.budget import masked
 from prune.cost import SoftCycles, ceil_through
+from prune.price import masked
 from sim.cycles import network_cycles
 
 MakeNetwork = Callable[[int, BlockShape], Network]
