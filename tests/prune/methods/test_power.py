@@ -64,7 +64,7 @@ def test_lpvit_is_its_distortion_with_the_same_term(
     own = LPViT((4, 4), power=power).rank(tiny_vit, layers, tiny_images)  # type: ignore[arg-type]
     plain = LPViT((4, 4), power="off").rank(tiny_vit, layers, tiny_images)
     for name, ranking in with_objective(plain, layers, objective).items():
-        assert ranking.objective == pytest.approx(own[name].objective, rel=0.01, abs=1e-12)
+        assert ranking.objective == pytest.approx(own[name].objective, rel=0.03, abs=1e-12)
         assert np.array_equal(ranking.order, own[name].order)
 
 
