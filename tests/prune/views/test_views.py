@@ -81,7 +81,7 @@ def test_show_prints_every_layer_and_writes_the_views_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        run_app(app, ["run", "demo", "--out", str(tmp_path), "--images", "4"])
+        run_app(app, ["run", "demo", "--out", str(tmp_path), "--cycles", "0.5", "--images", "4"])
     views = {path: path.read_bytes() for path in (tmp_path / "views").iterdir()}
     shutil.rmtree(tmp_path / "views")
     capsys.readouterr()
