@@ -71,13 +71,13 @@ class BlockGrid:
     def total(self) -> int:
         return math.prod(self.size)
 
-    def sums(self, matrix: Tensor) -> Tensor:
-        """Sum of `matrix` (out, in) over every block: float64 of `size`."""
+    def sums(self, matrix: Tensor) -> NDArray[np.float64]:
+        """Sum of `matrix` (out, in) over every block, of `size`."""
         rows, cols = self.size
         pad_out = rows * self.block[0] - self.shape[0]
         pad_in = cols * self.block[1] - self.shape[1]
         padded = nn.functional.pad(matrix.double(), (0, pad_in, 0, pad_out))
-        return padded.view(rows, self.block[0], cols, self.block[1]).sum(dim=(1, 3))
+        return padded.view(rows, self.block[0], cols, self.block[1]).sum(dim=(1, 3)).cpu().numpy()
 
     def pieces(self, piece: tuple[int, int]) -> NDArray[np.int64]:
         """Number of `piece` (out, in) tiles that each block covers, partial ones included."""

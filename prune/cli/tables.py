@@ -11,6 +11,7 @@ from rich.table import Table
 
 from prune.budget import FIGURES
 from prune.loop import DEVIATION_PERCENT, Round
+from prune.views.layers import columns as layer_columns
 
 
 def table(columns: Sequence[str]) -> Table:
@@ -26,22 +27,24 @@ def say(console: Console, line: str) -> None:
     console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
+def show_whole(console: Console, shown: Table) -> None:
+    """Print a table with nothing cut off, however narrow the terminal."""
+    unbounded = console.options.update(max_width=1000)
+    width = max(console.width, console.measure(shown, options=unbounded).maximum)
+    Console(file=console.file, width=width).print(shown)
+
+
 def print_report(console: Console, report: dict[str, Any]) -> None:
     """Print a run's layers and totals."""
     weights = report["weights_source"]
     say(console, f"{report['model']}, method {report['method']}, weights: {weights}")
     compiled = report["compiled"]
-    columns = ["layer", "kept/blocks", "density", "distortion", "predicted cycles"]
-    layers = table(columns if compiled else columns[:-1])
-    for row in report["layers"]:
-        layers.add_row(
-            row["name"],
-            f"{row['blocks_kept']}/{row['blocks_total']}",
-            f"{row['blocks_kept'] / row['blocks_total']:.3f}",
-            f"{row['distortion']:.3e}",
-            *([f"{row['predicted_cycles']:,}"] if compiled else []),
-        )
-    console.print(layers)
+    rows = report["layers"]
+    columns = layer_columns(rows)
+    layers = table([column.title for column in columns])
+    for row in rows:
+        layers.add_row(*(column.text(row) for column in columns))
+    show_whole(console, layers)
     if report["left_dense"]:
         say(console, f"left dense: {_counted(row['reason'] for row in report['left_dense'])}")
     for unit, figure in FIGURES.items():

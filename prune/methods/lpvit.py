@@ -34,6 +34,7 @@ from torch import Tensor, nn
 
 from hw.errors import UserError
 from prune.blocks import PrunableLayer
+from prune.calibration.store import Store
 from prune.methods.base import BlockMethod, Ranking
 from prune.methods.power import RATIOS, Curve, Power, power_curve, power_factor
 
@@ -74,7 +75,11 @@ class LPViT(BlockMethod):
             raise UserError(f"smoothing={self.smoothing}: expected a weight from 0 to below 1")
 
     def rank(
-        self, model: nn.Module, layers: Sequence[PrunableLayer], calibration: Tensor
+        self,
+        model: nn.Module,
+        layers: Sequence[PrunableLayer],
+        calibration: Tensor,
+        store: Store | None = None,
     ) -> dict[str, Ranking]:
         gradients = output_gradients(model, layers, calibration)
         orders, distortions, powers = {}, {}, {}
@@ -101,13 +106,13 @@ class LPViT(BlockMethod):
     ) -> tuple[NDArray[np.int64], Curve]:
         weight, grid = layer.matrix(), layer.grid
         product = weight * gradient
-        score = grid.sums(product.abs()).numpy().ravel() / grid.elements().ravel()
+        score = grid.sums(product.abs()).ravel() / grid.elements().ravel()
         order = np.argsort(score, kind="stable")
         removed = grid.total - np.floor((1 - RATIOS) * grid.total + 1e-9).astype(np.int64)
 
         def at_ratios(matrix: Tensor) -> Curve:
             """Sum of `matrix` over the blocks removed at each ratio."""
-            blocks = grid.sums(matrix).numpy().ravel()[order]
+            blocks = grid.sums(matrix).ravel()[order]
             return np.concatenate([[0.0], np.cumsum(blocks)])[removed]
 
         first = at_ratios(product.square()) / weight.numel()

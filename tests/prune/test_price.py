@@ -9,9 +9,8 @@ from hw.ir import Network
 from hw.program.schedule import kept_tiles
 from prune.blocks import BlockGrid, BlockMask, PrunableLayer
 from prune.price import CycleCost, EnergyCost, Machine, masked
-from sim.activity import Activity, operation_activities
 from sim.cycles import network_cycles
-from sim.energy import energy
+from tests.prune.small import microjoules
 
 CONFIG = ArrayConfig()
 GEOMETRIES = [
@@ -29,15 +28,6 @@ def cycle_cost(network: Network, config: ArrayConfig = CONFIG) -> CycleCost:
 def energy_cost(network: Network, config: ArrayConfig = CONFIG) -> EnergyCost:
     machine = Machine(network, config)
     return EnergyCost(machine, CycleCost(machine))
-
-
-def microjoules(network: Network, config: ArrayConfig) -> float:
-    """As a report has it: the activity of everything, in the cycles of the run."""
-    cycles = network_cycles(network, config)
-    machine = Machine(network, config)
-    kept = kept_tiles(network, machine.model.schedule)
-    activities = operation_activities(network, machine.model.schedule, kept)
-    return energy(sum(activities.values(), Activity()), cycles.total, config).total
 
 
 def grid_of(network: Network, name: str, block: tuple[int, int] = (16, 16)) -> BlockGrid:
