@@ -18,6 +18,7 @@ from prune.blocks import prunable_layers
 from prune.budget import Budget
 from prune.flops import FlopCost
 from prune.methods import METHODS, method_named
+from prune.methods.lpvit import output_gradients
 from prune.models import LoadedModel, load_model
 from prune.pruning import prune_
 from prune.quantize import normalize
@@ -95,6 +96,16 @@ def test_every_method_prunes_every_model_to_its_budget(
         assert not state[f"{name}.weight"].flatten(1)[dead].any()
     with torch.no_grad():
         assert loaded.model(given).isfinite().all()
+
+
+@every_model
+def test_random_weights_let_every_layer_matter(
+    kind: str, load: Callable[[str], LoadedModel]
+) -> None:
+    loaded = load(kind)
+    layers = prunable_layers(loaded.model, BLOCK)
+    gradients = output_gradients(loaded.model, layers, images(loaded))
+    assert [name for name, gradient in gradients.items() if not gradient.any()] == []
 
 
 @every_model
