@@ -189,9 +189,14 @@ def run(settings: Settings, aim: float | None = None) -> Pruned:
             break
         limit = (wanted if limit is None else limit) + missed
     report = _report(settings, prepared, allocation, network, aim)
-    network.info |= {key: report[key] for key in _INFO if key in report}
+    describe(network, report)
     state = {name: tensor.detach() for name, tensor in loaded.model.state_dict().items()}
     return Pruned(network, state, allocation.masks, report)
+
+
+def describe(network: Network, report: dict[str, Any]) -> None:
+    """Tell the network what later stages show of its run."""
+    network.info |= {key: report[key] for key in _INFO if key in report}
 
 
 _INFO = (

@@ -5,6 +5,7 @@ import typer
 from prune.cli.accuracy import accuracy
 from prune.cli.close import close
 from prune.cli.compare import compare_units
+from prune.cli.finetune import finetune_command
 from prune.cli.methods import compare_methods
 from prune.cli.run import run_command
 
@@ -16,6 +17,7 @@ app = typer.Typer(
 )
 app.command("run")(run_command)
 app.command("close")(close)
+app.command("finetune")(finetune_command)
 app.command("compare-units")(compare_units)
 app.command("compare-methods")(compare_methods)
 app.command("accuracy")(accuracy)
