@@ -192,9 +192,15 @@ def _of_input(model: Any, name: str, seen: dict[str, Site]) -> tuple[float, Smoo
     if name.endswith(".fc2"):
         table = fit_table(parent.act, seen[name.replace(".fc2", ".fc1")].values)
         return table.scale_out, Smoothing.constant(table.center_out, layer.in_features)
-    layer_scale = None
+    real, block = RealLinear.of(layer), model.get_submodule(name.partition(".attn.")[0])
     if name.endswith(".attn.proj"):
-        layer_scale = model.get_submodule(name.removesuffix(".attn.proj")).ls1
+        real = RealLinear.of(layer, block.ls1)
+    elif name.endswith(".attn.qkv"):
+        projection = f"{name.removesuffix('qkv')}proj"
+        values = Smoothing.between(
+            seen[f"{projection}.in"], RealLinear.of(block.attn.proj, block.ls1)
+        )
+        real = Smoothing.attention(seen[name], block.attn.num_heads, values).producer(real)
     site = seen[f"{name}.in"]
-    smoothing = Smoothing.between(site, RealLinear.of(layer, layer_scale))
+    smoothing = Smoothing.between(site, real)
     return int8_scale(smoothing.site(site)), smoothing

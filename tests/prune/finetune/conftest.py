@@ -1,8 +1,10 @@
 """A pruned demo and a small class folder to finetune it on."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from hw.config import ArrayConfig
@@ -15,6 +17,15 @@ QUICK = Recipe(
     epochs=2, batch_size=16, held_out=0.25, precision="no", lr=3e-4, warmup=0.0, mixup=0.2
 )
 """Two epochs of six steps each on the class folder."""
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """The demo is too small for more, which only wait for each other on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -85,7 +85,8 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(
 def test_two_processes_share_the_work(
     pruned_demo: Path, class_folder: Path, tmp_path: Path
 ) -> None:
-    launch = (sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2")
+    launcher = "accelerate.commands.launch"
+    launch = (sys.executable, "-m", launcher, "--cpu", "--num_processes", "2")
     quiet = ("--num_machines", "1", "--dynamo_backend", "no", "--mixed_precision", "no")
     run = ("-m", "prune", "finetune", pruned_demo, "--data", class_folder, *QUICK)
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

@@ -66,7 +66,8 @@ def test_removed_blocks_count_in_no_gradient_norm(
         gradient = model.get_submodule(name).weight.grad
         assert isinstance(gradient, torch.Tensor)
         dead = torch.from_numpy(~mask.weights())
-        assert not gradient.flatten(1)[dead].any() and gradient.any()
+        assert not gradient.flatten(1)[dead].any()
+        assert gradient.any() or not mask.kept
 
 
 def test_masks_read_back_as_written(pruned_demo: Path) -> None:
