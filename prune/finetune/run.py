@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
@@ -158,8 +160,8 @@ def finetune(
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     speed = TextColumn("{task.fields[speed]}")
-    shown = accelerator.is_main_process
-    with Progress(*columns, TimeRemainingColumn(), speed, disable=not shown) as progress:
+    console = Console(quiet=not accelerator.is_main_process)
+    with Progress(*columns, TimeRemainingColumn(), speed, console=console) as progress:
         task = progress.add_task(
             "finetuning", total=trainer.steps, completed=trainer.step, speed=""
         )
@@ -177,8 +179,6 @@ def finetune(
 
 
 def _workers(files: Any) -> int:
-    import os
-
     return min((os.cpu_count() or 1) // 2, 8) if isinstance(files, list) else 0
 
 

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from prune.cli import app
 from tests.support import Call
@@ -82,15 +84,28 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(
 
 
 @pytest.mark.slow
-def test_two_processes_share_the_work(
-    pruned_demo: Path, class_folder: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("launcher", "processes"),
+    [
+        ("accelerate.commands.launch --cpu --num_processes 1 --num_machines 1", 1),
+        ("torch.distributed.run --nproc_per_node 2", 2),
+    ],
+)
+def test_launched_processes_share_the_work(
+    launcher: str,
+    processes: int,
+    pruned_demo: Path,
+    class_folder: Path,
+    tmp_path: Path,
+    call: Call,
 ) -> None:
-    launcher = "accelerate.commands.launch"
-    launch = (sys.executable, "-m", launcher, "--cpu", "--num_processes", "2")
-    quiet = ("--num_machines", "1", "--dynamo_backend", "no", "--mixed_precision", "no")
-    run = ("-m", "prune", "finetune", pruned_demo, "--data", class_folder, *QUICK)
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [str(arg) for arg in (*launch, *quiet, *run, "--out", tmp_path / "two")]
-    subprocess.run(command, check=True, env=environment, timeout=300)
-    log = json.loads((tmp_path / "two" / "finetune.json").read_text())
-    assert log["processes"] == 2 and log["epochs"][-1]["step"] == 2
+    run = ("finetune", pruned_demo, "--data", class_folder, *QUICK, "--out")
+    assert call(app, *run, tmp_path / "one")[0] == 0
+    command = (sys.executable, "-m", *launcher.split(), "-m", "prune", *run, tmp_path / "many")
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1"}
+    subprocess.run([str(arg) for arg in command], check=True, env=environment, timeout=300)
+    log = json.loads((tmp_path / "many" / "finetune.json").read_text())
+    assert log["processes"] == processes
+    one, many = (load_file(tmp_path / out / "pruned.safetensors") for out in ("one", "many"))
+    for name, expected in one.items():
+        np.testing.assert_allclose(many[name], expected, atol=1e-5, err_msg=name)
