@@ -156,6 +156,8 @@ def make_optimizer(recipe: Recipe, model: nn.Module) -> Optimizer:
         UserError: the optimizer cannot be made with these settings.
     """
     layer_decay = recipe.layer_decay if recipe.layer_decay < 1 else None
+    # torch's own AdamW can walk the weights once a step instead of once an operation.
+    fused: dict[str, Any] = {"fused": True} if recipe.optimizer == "adamw" else {}
     try:
         return create_optimizer_v2(
             model,
@@ -163,6 +165,7 @@ def make_optimizer(recipe: Recipe, model: nn.Module) -> Optimizer:
             lr=recipe.lr,
             weight_decay=recipe.weight_decay,
             layer_decay=layer_decay,
+            **fused,
         )
     except (TypeError, ValueError, AssertionError, ImportError) as error:
         raise UserError(
