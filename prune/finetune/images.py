@@ -1,11 +1,7 @@
-"""Training images: opened lazily, augmented by timm, drawn the same however a run is interrupted.
-
-Every image's augmentation has a seed of its own, made of the run's seed, the epoch and the image.
-"""
+"""Training images: opened lazily, augmented by timm or fitted to the model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,15 +13,13 @@ from PIL import Image
 from timm.data import create_transform
 from timm.utils import random_seed
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from hw.errors import UserError
 from prune.data import Fit, labelled_paths, open_image, pretrained_config
+from prune.finetune.draws import Draw
 from prune.finetune.recipe import Recipe
 from prune.models import LoadedModel
-
-Draw = tuple[int, int]
-"""An image's index, and the seed of its augmentation."""
 
 
 @dataclass(frozen=True)
@@ -170,50 +164,3 @@ class FittedImages(Dataset[Any]):
         except UserError as error:
             return error
         return torch.from_numpy(self._fit(image).copy()), int(self._images.labels[index])
-
-
-def collate(items: list[tuple[Tensor, int] | UserError]) -> tuple[Tensor, Tensor] | UserError:
-    """A batch, or the first error in it: raised in a worker, it would come with a traceback."""
-    pixels, labels = [], []
-    for item in items:
-        if isinstance(item, UserError):
-            return item
-        pixels.append(item[0])
-        labels.append(item[1])
-    return torch.stack(pixels), torch.tensor(labels)
-
-
-@dataclass(frozen=True)
-class Batches(Sampler[list[Draw]]):
-    """What one process draws in the steps from `start` to `stop`, over the ends of epochs."""
-
-    images: int
-    batch_size: int
-    """Over all processes."""
-    seed: int
-    start: int
-    stop: int
-    rank: int = 0
-    processes: int = 1
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return self.images // self.batch_size
-
-    def __len__(self) -> int:
-        return self.stop - self.start
-
-    def __iter__(self) -> Iterator[list[Draw]]:
-        epoch, order = -1, np.arange(0)
-        for step in range(self.start, self.stop):
-            if step // self.steps_per_epoch != epoch:
-                epoch = step // self.steps_per_epoch
-                order = np.random.default_rng((self.seed, epoch)).permutation(self.images)
-            first = step % self.steps_per_epoch * self.batch_size
-            chosen = order[first : first + self.batch_size][self.rank :: self.processes]
-            yield [(int(i), seed_of(self.seed, epoch, int(i))) for i in chosen]
-
-
-def seed_of(*parts: int) -> int:
-    """A 32-bit seed made of several numbers."""
-    return int(np.random.SeedSequence(parts).generate_state(1)[0])

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from rich.progress import Progress, TaskID
 from timm.data import Mixup
 from timm.utils import ModelEmaV3, random_seed
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from hw.errors import UserError
 from prune.blocks import BlockMask
-from prune.data import Fit
-from prune.finetune.images import (
-    AugmentedImages,
-    Batches,
-    FittedImages,
-    LabelledImages,
-    augmentation,
-    collate,
-    seed_of,
-)
+from prune.finetune.devices import product_dtype, suit_device_
+from prune.finetune.draws import Batches, load, seed_of
+from prune.finetune.evaluate import top1
+from prune.finetune.images import AugmentedImages, LabelledImages, augmentation
 from prune.finetune.losses import loss
 from prune.finetune.masks import FixedMasks
 from prune.finetune.qat import QuantizationAware
@@ -46,29 +38,6 @@ class Data:
     held_out: LabelledImages
     workers: int
     """Processes that read images; 0: none but this one."""
-
-
-def make_accelerator(precision: str) -> Accelerator:
-    """The devices of this process, by `accelerate`; `auto` precision is decided here.
-
-    Raises:
-        UserError: the machine cannot train in that precision.
-    """
-    AcceleratorState._reset_state()  # or a second run of this process keeps the first's precision
-    device = Accelerator().device
-    AcceleratorState._reset_state()
-    if precision == "fp16" and device.type == "cpu":
-        raise UserError("precision 'fp16': a CPU cannot train in it; use bf16 or no")
-    if precision == "auto":
-        precision = "bf16" if _multiplies_bf16(device) else "no"
-    return Accelerator(mixed_precision=precision)
-
-
-def _multiplies_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    found = torch.cpu.get_capabilities()
-    return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
 
 
 class Trainer:
@@ -94,26 +63,17 @@ class Trainer:
         self.steps_per_epoch = len(data.train) // recipe.batch_size
         self.steps = recipe.steps or max(round(recipe.epochs * self.steps_per_epoch), 1)
         model = student.model.to(accelerator.device).requires_grad_(True)
-        if accelerator.device.type == "cpu":
-            for loaded in (student, teacher):
-                _unfuse_attention(loaded)
+        suit_device_(model, accelerator.device)
         self.qat = QuantizationAware(student, calibration) if recipe.qat else None
         self._masks = FixedMasks(model, masks)
         self._transform = augmentation(student, recipe)
-        self._fit = Fit.of(student)
         optimizer = make_optimizer(recipe, model)
         self._schedule = make_schedule(recipe, optimizer, self.steps)
         self._ema = ModelEmaV3(model, recipe.ema) if recipe.ema is not None else None
         self._model, self._optimizer = accelerator.prepare(model, optimizer)
-        self._teacher = self._half(teacher) if teacher is not None else None
+        self._teacher = None if teacher is None else _teaching(teacher, accelerator)
         self._mixup = _mixup(recipe, student, processes)
         self._total = torch.zeros((), device=accelerator.device)
-
-    def _half(self, teacher: LoadedModel) -> nn.Module:
-        """The teacher in the precision of the products, which saves casting its weights."""
-        kind = {"bf16": torch.bfloat16, "fp16": torch.float16}
-        dtype = kind.get(self.accelerator.mixed_precision, torch.float32)
-        return teacher.model.eval().requires_grad_(False).to(self.accelerator.device, dtype)
 
     @property
     def epoch(self) -> float:
@@ -162,7 +122,7 @@ class Trainer:
         taught = None
         if self._teacher is not None:
             with torch.no_grad():
-                taught = self._teacher(images.to(next(self._teacher.parameters()).dtype))
+                taught = self._teacher(images.to(product_dtype(self.accelerator)))
         with self.accelerator.autocast():
             logits = self._model(images)
         value = loss(self.recipe, logits, target, taught)
@@ -189,39 +149,11 @@ class Trainer:
             self.accelerator.num_processes,
         )
         images = AugmentedImages(self.data.train, self._transform)
-        yield from self._load(DataLoader(images, batch_sampler=batches, **self._loading()))
+        return load(images, self.accelerator, self.data.workers, batch_sampler=batches)
 
-    def _loading(self) -> dict[str, Any]:
-        on_gpu = self.accelerator.device.type == "cuda"
-        return {"num_workers": self.data.workers, "collate_fn": collate, "pin_memory": on_gpu}
-
-    def _load(self, loader: DataLoader[Any]) -> Iterator[tuple[Tensor, Tensor]]:
-        for batch in loader:
-            if isinstance(batch, UserError):
-                raise batch
-            pixels, labels = (part.to(self.accelerator.device, non_blocking=True) for part in batch)
-            yield pixels, labels
-
-    @torch.no_grad()
     def top1(self, model: nn.Module) -> float | None:
         """Share of the held-out images that `model` labels right; None without any."""
-        if not len(self.data.held_out):
-            return None
-        rank, processes = self.accelerator.process_index, self.accelerator.num_processes
-        images = FittedImages(self.data.held_out, self._fit)
-        mine = range(rank, len(images), processes)
-        loader = DataLoader(images, self.recipe.batch_size, sampler=mine, **self._loading())
-        hits = torch.zeros((), device=self.accelerator.device)
-        mean, std = (
-            torch.tensor(values, device=hits.device).view(-1, 1, 1)
-            for values in (self.student.mean, self.student.std)
-        )
-        dtype = next(model.parameters()).dtype
-        for pixels, labels in self._load(loader):
-            with self.accelerator.autocast():
-                logits = model(((pixels.float() / 255 - mean) / std).to(dtype))
-            hits += (logits.argmax(-1) == labels).sum()
-        return self.accelerator.reduce(hits, "sum").item() / len(images)
+        return top1(model, self.data.held_out, self.student, self.accelerator, self.data.workers)
 
     def measure(self) -> dict[str, float | None]:
         """Held-out top-1 of the student as it is and of the teacher."""
@@ -292,12 +224,11 @@ class Trainer:
             self.accelerator.scaler.load_state_dict(state["scaler"])
 
 
-def _unfuse_attention(loaded: LoadedModel | None) -> None:
-    """Attention operation by operation: on a CPU, torch's fused backward takes twice as long."""
-    modules: Iterable[Any] = loaded.model.modules() if loaded is not None else ()
-    for module in modules:
-        if hasattr(module, "fused_attn"):
-            module.fused_attn = False
+def _teaching(teacher: LoadedModel, accelerator: Accelerator) -> nn.Module:
+    """The teacher in the precision of the products, which saves casting its weights."""
+    model = teacher.model.eval().requires_grad_(False)
+    suit_device_(model, accelerator.device)
+    return model.to(accelerator.device, product_dtype(accelerator))
 
 
 def _mixup(recipe: Recipe, student: LoadedModel, processes: int) -> Mixup | None:

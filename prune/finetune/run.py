@@ -17,8 +17,9 @@ from hw.errors import UserError
 from prune.blocks import BlockMask
 from prune.data import calibration_images, calibration_source
 from prune.finetune import checkpoint
+from prune.finetune.devices import make_accelerator
 from prune.finetune.images import labelled_images, split
-from prune.finetune.loop import Data, Trainer, make_accelerator
+from prune.finetune.loop import Data, Trainer
 from prune.finetune.masks import read_masks
 from prune.finetune.recipe import Recipe
 from prune.models import LoadedModel, load_model
