@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from timm.data import create_transform
-from timm.utils import random_seed
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -133,6 +133,13 @@ def augmentation(loaded: LoadedModel, recipe: Recipe) -> Any:
         ) from error
 
 
+def _seed(seed: int) -> None:
+    """Seed what transforms draw from; other devices' generators would cost more than an image."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - timm's policies draw from it
+    torch.default_generator.manual_seed(seed)
+
+
 class AugmentedImages(Dataset[Any]):
     """Normalized images and labels by `Draw`; a damaged file's error in the place of the two."""
 
@@ -141,7 +148,7 @@ class AugmentedImages(Dataset[Any]):
 
     def __getitem__(self, draw: Draw) -> tuple[Tensor, int] | UserError:
         index, seed = draw
-        random_seed(seed)
+        _seed(seed)
         try:
             image = self._images.open(index)
         except UserError as error:
