@@ -20,8 +20,8 @@ DISTILLATIONS = ("soft", "hard", "none")
 PRECISIONS = ("auto", "bf16", "fp16", "no")
 SCHEDULES = ("cosine", "tanh", "poly", "constant")
 _SHARES = ("distill_weight", "label_smoothing", "hflip", "random_erase", "held_out", "warmup")
-_AT_LEAST_ZERO = ("weight_decay", "color_jitter", "mixup", "cutmix", "epochs", "seed", "steps")
-_POSITIVE = ("lr", "batch_size", "temperature", "gradient_clip")
+_AT_LEAST_ZERO = ("weight_decay", "color_jitter", "mixup", "cutmix", "seed")
+_POSITIVE = ("epochs", "steps", "lr", "batch_size", "temperature", "gradient_clip")
 
 
 @dataclass(frozen=True)

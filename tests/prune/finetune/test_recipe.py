@@ -16,7 +16,7 @@ from prune.finetune.recipe import Recipe, make_optimizer, make_schedule
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("epochs", -1.0),
+        ("epochs", 0.0),
         ("epochs", float("nan")),
         ("lr", 0.0),
         ("batch_size", 0),
@@ -31,7 +31,7 @@ from prune.finetune.recipe import Recipe, make_optimizer, make_schedule
         ("optimizer", "no such"),
         ("ema", 1.0),
         ("limit_images", 0),
-        ("steps", -5),
+        ("steps", 0),
     ],
 )
 def test_value_that_cannot_be_used_is_named(field: str, value: Any) -> None:
