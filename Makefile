@@ -20,7 +20,8 @@ blockvit: Vision Transformers on a block-sparse systolic array
 
   MODEL      demo, deit_t, deit_s, deit_b or a timm ViT's name           demo
   BUDGET     share of the dense cost that may stay, in (0, 1]            0.5
-  UNIT       what the budget counts: cycles or flops                     cycles
+  UNIT       what BUDGET counts: cycles, energy or flops                 cycles
+  CYCLES ENERGY  shares of cycles and of energy, either or both          BUDGET
   METHOD     pruning method, see `python -m prune run --help`            its default
   BLOCK      prunable block, OUTxIN features                             one tile
   ROWS COLS  array size: input features, output features of a tile       16 16
@@ -42,11 +43,10 @@ endef
 export HELP
 
 MODEL ?= demo
-BUDGET ?= 0.5
 SEED ?= 0
 PYTHON ?= python3.11
-SETTINGS := MODEL BUDGET UNIT METHOD BLOCK ROWS COLS LANES ACC_DEPTH ACT_WORDS WIDE_WORDS CONFIG CKPT \
-            DATA SEED IMAGE WAVES OUT SYNTH_OUT TB PYTHON
+SETTINGS := MODEL BUDGET UNIT CYCLES ENERGY METHOD BLOCK ROWS COLS LANES ACC_DEPTH ACT_WORDS \
+            WIDE_WORDS CONFIG CKPT DATA SEED IMAGE WAVES OUT SYNTH_OUT TB PYTHON
 
 # The value of a setting is text: a $ in it means nothing to make, here or in a make below.
 $(foreach name,$(filter-out OUT,$(SETTINGS)),$(eval override $(name) := $$(value $(name))))
@@ -54,6 +54,9 @@ ifeq ($(value OUT),)
 override OUT := build/$(MODEL)
 else
 override OUT := $(value OUT)
+endif
+ifeq ($(value BUDGET)$(value CYCLES)$(value ENERGY),)
+override BUDGET := 0.5
 endif
 ifeq ($(WAVES),0)
 override WAVES :=
@@ -120,8 +123,8 @@ lint: setup
 clean:
 	@if cd -- "$$OUT" 2> /dev/null; then \
 	  rm -rf config.json network.json network.safetensors pruned.json pruned.safetensors \
-	    masks.safetensors loop.json program.json program.bin cycles.json timeline.json closed waves.fst report \
-	    settings; \
+	    masks.safetensors curves.safetensors loop.json program.json program.bin cycles.json timeline.json \
+	    closed waves.fst report views settings; \
 	  cd "$$ROOT"; \
 	  rmdir -- "$$OUT" 2> /dev/null || true; \
 	fi

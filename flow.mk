@@ -23,7 +23,7 @@ settings/config: FORCE
 settings/prune: FORCE
 	@+$(FLOW)
 	{
-	  show MODEL BUDGET UNIT METHOD BLOCK CKPT DATA SEED
+	  show MODEL BUDGET UNIT CYCLES ENERGY METHOD BLOCK CKPT DATA SEED
 	  dated "$$CKPT"
 	  dated "$$DATA"
 	  code prune 'hw/*.py' hw/program sim/cycles.py sim/events.py sim/reference.py
@@ -59,9 +59,12 @@ config.json: settings/config
 
 network.json: config.json settings/prune
 	@$(FLOW)
-	tool prune run "$$MODEL" --out "$$OUT" --budget "$$BUDGET" --seed "$$SEED" \
-	  --config "$$OUT/config.json" $${UNIT:+--budget-unit "$$UNIT"} $${METHOD:+--method "$$METHOD"} \
+	check_budget
+	tool prune run "$$MODEL" --out "$$OUT" --seed "$$SEED" --config "$$OUT/config.json" \
+	  $${BUDGET:+"--$${UNIT:-cycles}" "$$BUDGET"} $${CYCLES:+--cycles "$$CYCLES"} \
+	  $${ENERGY:+--energy "$$ENERGY"} $${METHOD:+--method "$$METHOD"} \
 	  $${BLOCK:+--block "$$BLOCK"} $${CKPT:+--ckpt "$$CKPT"} $${DATA:+--data "$$DATA"}
+	[ -e $@ ] || { echo "error: $$MODEL is pruned, but cannot be compiled; see $$OUT/pruned.json" >&2; exit 2; }
 
 program.json: network.json settings/compile
 	@$(FLOW)

@@ -26,6 +26,20 @@ keep() {  # write the input to a file unless it holds just that
   [ "$text" = "$(cat "$1" 2> /dev/null)" ] || printf '%s\n' "$text" > "$1"
 }
 
+check_budget() {  # either BUDGET and UNIT, which names an option of `prune run`, or the others
+  if [ -n "$BUDGET" ] && [ -n "$CYCLES$ENERGY" ]; then
+    echo "error: BUDGET=$BUDGET: not beside CYCLES or ENERGY; leave out one or the other" >&2
+    exit 2
+  fi
+  case ${UNIT:-cycles} in
+    cycles | energy | flops) ;;
+    *)
+      echo "error: UNIT=$UNIT: expected cycles, energy or flops; choose one" >&2
+      exit 2
+      ;;
+  esac
+}
+
 compile() {
   tool hw compile "$OUT" --config "$OUT/config.json"
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 from hw.artifacts import read_json, write_json
 from hw.errors import UserError
+from prune.budget import Unit
 from prune.pipeline import Pruned, Settings, read_report, run
 
 DEVIATION_PERCENT = 1.0
@@ -20,10 +21,12 @@ class Round:
     """One pruning and its measurement; cycles of the whole network."""
 
     round: int
-    budget: float
-    unit: str
+    budgets: dict[Unit, float]
+    """Shares of the dense costs."""
+    binding: bool
+    """Whether the budget in cycles decided what went, and not another one."""
     target_cycles: int | None
-    """The budget in cycles; None when the budget is in another unit."""
+    """The budget in cycles; None when there is none."""
     predicted_cycles: int
     measured_cycles: int
 
@@ -43,10 +46,13 @@ class Round:
     def needs_another(self) -> bool:
         """Whether a corrected aim would bring the measurement closer to the budget.
 
-        Not when the prediction was right: what remains then is the size of a block.
+        Not when the prediction was right: what remains then is the size of a block. Cycles below a
+        budget that did not bind are another budget's doing.
         """
-        off = self.deviation_percent is not None and abs(self.deviation_percent) > DEVIATION_PERCENT
-        return off and self.measured_cycles != self.predicted_cycles
+        if self.deviation_percent is None or self.measured_cycles == self.predicted_cycles:
+            return False
+        over, under = self.deviation_percent, -self.deviation_percent
+        return over > DEVIATION_PERCENT or (self.binding and under > DEVIATION_PERCENT)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -78,13 +84,15 @@ def log_measurement(out: Path) -> list[Round]:
         UserError: when a file is missing or damaged, or the measurement is not of this pruning.
     """
     report = read_report(out)
+    if "why_not_compiled" in report:
+        raise UserError(f"{out}: not compiled ({report['why_not_compiled']}), so nothing to close")
     measured = _measured_cycles(out, report)
     rounds = read_rounds(out)
     try:
         found = Round(
             round=len(rounds) + 1,
-            budget=report["budget"],
-            unit=report["unit"],
+            budgets=report["budgets"],
+            binding=report["optimality"]["binding"].get("cycles", False),
             target_cycles=report["target_cycles"],
             predicted_cycles=report["predicted_cycles"],
             measured_cycles=measured,
@@ -124,8 +132,9 @@ def reprune(out: Path, last: Round) -> Pruned:
         settings = Settings.from_dict(report)
     except (KeyError, TypeError, IndexError) as error:
         raise UserError(f"{out}/pruned.json: damaged ({error}); prune again") from error
-    target = settings.budget * report["dense_cycles"]
-    return run(settings, aim=target * last.predicted_cycles / last.measured_cycles)
+    target = settings.budgets["cycles"] * report["dense_cycles"]
+    aim = target * last.predicted_cycles / last.measured_cycles
+    return run(settings, aims={"cycles": aim})
 
 
 def forget(out: Path) -> None:

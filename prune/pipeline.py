@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hw.artifacts import read_json, write_json, write_tensors
@@ -24,15 +25,21 @@ from prune.blocks import (
     check_block,
     prunable_layers,
 )
-from prune.budget import Budget, Cost, check_fraction, check_unit, cost_in
+from prune.budget import FIGURES, Budget, Cost, Unit, check_budgets
 from prune.data import calibration_images, calibration_source
+from prune.export import export_onnx
+from prune.flops import FlopCost
 from prune.methods import BlockMethod, Ranking, method_named
+from prune.methods.power import Objective, with_objective
 from prune.models import LoadedModel, load_model
-from prune.pruning import Allocation, spend
+from prune.price import CycleCost, EnergyCost, Machine
 from prune.quantize import normalize, quantize
-from sim.cycles import NetworkCycles, network_cycles
+from prune.reach import why_dense
+from prune.report import Figures, figures, layer_rows, optimality, totals
+from prune.spend import TOLERANCE, Allocation, spend
+from prune.support import why_not_compilable
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 RANDOM_WARNING = "the weights are random: cycles hold, accuracy and distortion mean nothing"
 _SHAPE_IMAGES = 2
 _ROUNDS = 5
@@ -59,19 +66,20 @@ class Settings:
     """Everything a run depends on.
 
     Raises:
-        UserError: on a budget or unit that cannot be used.
+        UserError: on budgets that cannot be used, none included.
     """
 
     source: Source
-    budget: float
-    unit: str
+    budgets: Mapping[Unit, float]
+    """Shares of the dense network's cost that may stay, each met."""
     method: str
     block: BlockShape
     config: ArrayConfig
+    objective: Objective = "method"
+    """What is minimised under the budgets."""
 
     def __post_init__(self) -> None:
-        check_fraction(self.budget)
-        check_unit(self.unit)
+        check_budgets(self.budgets)
 
     def to_dict(self) -> dict[str, Any]:
         source = self.source
@@ -81,9 +89,9 @@ class Settings:
             "data": str(source.data) if source.data else None,
             "seed": source.seed,
             "images": source.images,
-            "budget": self.budget,
-            "unit": self.unit,
+            "budgets": dict(self.budgets),
             "method": self.method,
+            "objective": self.objective,
             "block": list(self.block),
             "config": asdict(self.config),
         }
@@ -99,11 +107,11 @@ class Settings:
                 entry["seed"],
                 entry["images"],
             ),
-            entry["budget"],
-            entry["unit"],
+            entry["budgets"],
             entry["method"],
             (entry["block"][0], entry["block"][1]),
             ArrayConfig.from_dict(entry["config"]),
+            entry["objective"],
         )
 
 
@@ -114,84 +122,206 @@ class Prepared:
     loaded: LoadedModel
     calibration: Tensor
     """(N, channels, height, width), pixels in [0, 1]."""
-    dense: Network
-    """Quantized before pruning. Only shapes and zeros count, so few images calibrated it."""
+    dense: Network | None
+    """Quantized before pruning; None: the model has no integer form. Only shapes and zeros count,
+    so few images calibrated it."""
     method: BlockMethod
     config: ArrayConfig
     layers: list[PrunableLayer]
     rankings: dict[str, Ranking]
-    _costs: dict[str, Cost] = field(default_factory=dict, repr=False)
+    _costs: dict[Unit, Cost] = field(default_factory=dict, repr=False)
 
-    def allocate(self, fraction: float, unit: str, aim: float | None = None) -> Allocation:
-        """Spend `fraction` of the dense cost, or `aim`, without changing the model."""
-        budget = Budget(fraction, self.cost(unit), aim)
-        return spend(budget, self.layers, self.rankings, self.method.min_keep)
+    def allocate(
+        self, budgets: Mapping[Unit, float], aims: Mapping[Unit, float] | None = None
+    ) -> Allocation:
+        """Spend shares of the dense costs, or `aims`, without changing the model.
 
-    def cost(self, unit: str) -> Cost:
+        Raises:
+            UserError: when a budget cannot be reached, or the model has no cost in its unit.
+        """
+        check_budgets(budgets)
+        aims = aims or {}
+        given = [Budget(share, self.cost(unit), aims.get(unit)) for unit, share in budgets.items()]
+        return spend(given, self.layers, self.rankings, self.method.min_keep)
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """Units that the model has costs in; multiply-accumulates it always has."""
+        return ("flops",) if self.dense is None else ("cycles", "energy", "flops")
+
+    def cost(self, unit: Unit) -> Cost:
+        """The model's cost in a unit.
+
+        Raises:
+            UserError: when it has none.
+        """
         if unit not in self._costs:
-            self._costs[unit] = cost_in(unit, self.dense, self.config)
+            self._costs.update({unit: self._flops()} if unit == "flops" else self._on_machine())
         return self._costs[unit]
+
+    def curves(self) -> dict[str, NDArray[Any]]:
+        """Of every layer NAME, index n being the state without its first n blocks.
+
+        `NAME.order` (blocks) int64; float64 of (blocks + 1): `NAME.distortion`, `NAME.objective`,
+        and in units that the network has costs in what the layer saves, about: `NAME.cycles_saved`
+        and `NAME.energy_saved` (uJ), or `NAME.flops_saved`.
+        """
+        found: dict[str, NDArray[Any]] = {}
+        for layer in self.layers:
+            ranking = self.rankings[layer.name]
+            curves = {
+                "order": ranking.order,
+                "distortion": ranking.distortion,
+                "objective": ranking.objective,
+            }
+            for unit in self.units[:2]:
+                curves[f"{unit}_saved"] = self.cost(unit).saved(layer, ranking.order)
+            found |= {f"{layer.name}.{name}": values for name, values in curves.items()}
+        return found
+
+    def _on_machine(self) -> dict[Unit, Cost]:
+        if self.dense is None:
+            self.loaded.compilable()
+            raise AssertionError("a model that compiles was not quantized")
+        machine = Machine(self.dense, self.config)
+        cycles = CycleCost(machine)
+        return {"cycles": cycles, "energy": EnergyCost(machine, cycles)}
+
+    def _flops(self) -> Cost:
+        if self.dense is not None:
+            return FlopCost.of_network(self.dense)
+        return FlopCost.of_model(self.loaded.model, normalize(self.loaded, self.calibration)[0])
 
 
 @dataclass(frozen=True)
 class Pruned:
     """The result of a run, as it is written."""
 
-    network: Network
-    state: dict[str, Tensor]
+    network: Network | None
+    """None: the model has no integer form."""
+    loaded: LoadedModel
+    """With the pruned weights."""
     masks: dict[str, BlockMask]
     report: dict[str, Any]
+    curves: dict[str, NDArray[Any]]
+    """What every layer's blocks harm and save, see `Prepared.curves`."""
 
 
-def prepare(source: Source, method_name: str, block: BlockShape, config: ArrayConfig) -> Prepared:
-    """Load and quantize the model, and rank its blocks.
+def prepare(
+    source: Source,
+    method_name: str,
+    block: BlockShape,
+    config: ArrayConfig,
+    objective: Objective = "method",
+    units: Iterable[Unit] = ("cycles",),
+) -> Prepared:
+    """Load the model, rank its blocks, and quantize it if it can be compiled.
+
+    Args:
+        units: those of the budgets to come: only in FLOPs has every model a cost.
 
     Raises:
         UserError: on any input that cannot be used.
     """
     check_block(block, config)
     method = method_named(method_name, block)
-    loaded = load_model(source.model, source.checkpoint, source.seed)
+    to_compile = set(units) != {"flops"}
+    loaded = load_model(source.model, source.checkpoint, source.seed, to_compile=to_compile)
     calibration = calibration_images(loaded, source.data, source.images, source.seed)
     layers = prunable_layers(loaded.model, block)
     whole = loaded.is_demo or source.images is not None
     for_ranking = calibration if whole else calibration[:_GRADIENT_IMAGES]
     rankings = method.rank(loaded.model, layers, normalize(loaded, for_ranking))
-    dense = quantize(loaded, calibration[:_SHAPE_IMAGES], block)
+    rankings = with_objective(rankings, layers, objective)
+    compiles = why_not_compilable(loaded.model) is None
+    dense = quantize(loaded, calibration[:_SHAPE_IMAGES], block) if compiles else None
     return Prepared(loaded, calibration, dense, method, config, layers, rankings)
 
 
-def run(settings: Settings, aim: float | None = None) -> Pruned:
-    """Prune as `settings` say; `aim` replaces the budget's own target.
+def run(settings: Settings, aims: Mapping[Unit, float] | None = None) -> Pruned:
+    """Prune as `settings` say; `aims` replace the targets of some budgets.
 
     Quantizing a pruned model can empty more tiles than its masks do: a value channel without
-    weights is constant, and the projection behind it folds it into its bias. So the aim of the
-    allocation is moved until the quantized network meets the budget.
+    weights is constant, and the projection behind it folds it into its bias. So the aims of the
+    allocation are moved until the quantized network meets every budget, and spends those that bind.
 
     Raises:
-        UserError: on any input that cannot be used, and when the budget cannot be reached.
+        UserError: on any input that cannot be used, and when a budget cannot be reached.
     """
-    prepared = prepare(settings.source, settings.method, settings.block, settings.config)
+    prepared = prepare(
+        settings.source,
+        settings.method,
+        settings.block,
+        settings.config,
+        settings.objective,
+        settings.budgets,
+    )
     loaded = prepared.loaded
     dense = {name: tensor.clone() for name, tensor in loaded.model.state_dict().items()}
-    images_from = calibration_source(loaded, settings.source.data)
-    limit = aim
+    limits = dict(aims or {})
+    goals = {
+        unit: limits.get(unit, share * prepared.cost(unit).dense)
+        for unit, share in settings.budgets.items()
+    }
+    fitting = limits
     for _ in range(_ROUNDS):
-        allocation = prepared.allocate(settings.budget, settings.unit, limit)
-        loaded.model.load_state_dict(dense)
-        apply_masks_(loaded.model, allocation.masks)
-        network = quantize(loaded, prepared.calibration, settings.block, images_from)
-        if settings.unit != "cycles":
+        tried = _attempt(settings, prepared, dense, limits)
+        missed = _missed(goals, tried)
+        if not missed:
             break
-        wanted = settings.budget * prepared.cost(settings.unit).dense if aim is None else aim
-        missed = wanted - network_cycles(network, settings.config).total
-        if abs(missed) <= _CLOSE_ENOUGH * wanted:
-            break
-        limit = (wanted if limit is None else limit) + missed
-    report = _report(settings, prepared, allocation, network, aim)
-    describe(network, report)
-    state = {name: tensor.detach() for name, tensor in loaded.model.state_dict().items()}
-    return Pruned(network, state, allocation.masks, report)
+        if min(missed.values()) > 0:
+            fitting = limits
+        limits = limits | {u: limits.get(u, goals[u]) + off for u, off in missed.items()}
+    else:  # blocks are too coarse to spend a budget: the last that kept to all of them
+        tried = _attempt(settings, prepared, dense, fitting)
+    allocation, network, predicted = tried.allocation, tried.network, tried.predicted
+    report = _report(settings, prepared, allocation, predicted, aims)
+    if network is not None:
+        describe(network, report)
+    return Pruned(network, loaded, allocation.masks, report, prepared.curves())
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """Masks applied to the model, and what became of it."""
+
+    allocation: Allocation
+    network: Network | None
+    predicted: Figures | None
+
+
+def _attempt(
+    settings: Settings,
+    prepared: Prepared,
+    dense: Mapping[str, Tensor],
+    limits: Mapping[Unit, float],
+) -> _Attempt:
+    """Prune the model within `limits` and quantize it.
+
+    Args:
+        dense: its weights before pruning.
+    """
+    loaded = prepared.loaded
+    allocation = prepared.allocate(settings.budgets, limits)
+    loaded.model.load_state_dict(dense)
+    apply_masks_(loaded.model, allocation.masks)
+    if prepared.dense is None:
+        return _Attempt(allocation, None, None)
+    images_from = calibration_source(loaded, settings.source.data)
+    network = quantize(loaded, prepared.calibration, settings.block, images_from)
+    return _Attempt(allocation, network, figures(network, settings.config))
+
+
+def _missed(goals: Mapping[Unit, float], tried: _Attempt) -> dict[Unit, float]:
+    """What the quantized network leaves of budgets that bind, or takes above them (negative)."""
+    found = tried.predicted.total if tried.predicted else {}
+    missed = {unit: goal - found[unit] for unit, goal in goals.items() if unit in found}
+    return {
+        unit: off
+        for unit, off in missed.items()
+        if off < -TOLERANCE * goals[unit]
+        or (tried.allocation.binding[unit] and off > _CLOSE_ENOUGH * goals[unit])
+    }
 
 
 def describe(network: Network, report: dict[str, Any]) -> None:
@@ -204,12 +334,10 @@ _INFO = (
     "warning",
     "seed",
     "method",
-    "budget",
-    "unit",
+    "objective",
+    "budgets",
     "block",
-    "dense_cycles",
-    "target_cycles",
-    "predicted_cycles",
+    *(f"{kind}_{FIGURES[unit]}" for kind in ("dense", "target", "predicted") for unit in FIGURES),
 )
 
 
@@ -217,57 +345,64 @@ def _report(
     settings: Settings,
     prepared: Prepared,
     allocation: Allocation,
-    network: Network,
-    aim: float | None,
+    predicted: Figures | None,
+    aims: Mapping[Unit, float] | None,
 ) -> dict[str, Any]:
-    dense = network_cycles(prepared.dense, settings.config)
-    predicted = network_cycles(network, settings.config)
-    in_cycles = settings.unit == "cycles"
+    model = prepared.loaded.model
+    dense = None if prepared.dense is None else figures(prepared.dense, settings.config)
+    flops = prepared.cost("flops")
     report: dict[str, Any] = {
         "format": FORMAT_VERSION,
         **settings.to_dict(),
         "weights_source": prepared.loaded.weights_source,
-        "dense_cost": prepared.cost(settings.unit).dense,
-        "cost": allocation.cost,
-        "aim": aim,
-        "dense_cycles": dense.total,
-        "target_cycles": round(settings.budget * dense.total) if in_cycles else None,
-        "predicted_cycles": predicted.total,
-        "layers": _layer_rows(allocation, predicted),
+        "compiled": dense is not None,
+        "aims": dict(aims or {}),
+        **totals(
+            settings.budgets,
+            {"flops": flops.dense, **(dense.total if dense else {})},
+            {
+                "flops": flops.total(allocation.masks),
+                **(predicted.total if predicted else {}),
+            },
+        ),
+        "optimality": optimality(allocation),
+        "layers": layer_rows(allocation, dense, predicted),
+        "left_dense": [
+            {"name": name, "reason": reason} for name, reason in why_dense(model).items() if reason
+        ],
     }
+    if dense is None:
+        report["why_not_compiled"] = why_not_compilable(model)
     if prepared.loaded.random:
         report["warning"] = RANDOM_WARNING
     return report
 
 
-def _layer_rows(allocation: Allocation, predicted: NetworkCycles) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": name,
-            "blocks_total": mask.grid.total,
-            "blocks_kept": mask.kept,
-            "distortion": allocation.distortion[name],
-            "predicted_cycles": predicted.by_op[name],
-        }
-        for name, mask in allocation.masks.items()
-    ]
-
-
 def write(pruned: Pruned, out: Path) -> None:
-    """Write the pruned model, its masks, its report and the IR into `out`.
+    """Write the pruned model, its masks, curves and report, and its IR into `out`.
 
     `pruned.safetensors` is the float state dict in timm's names, `masks.safetensors` one bool array
-    (block rows, block columns) a layer.
+    (block rows, block columns) a layer, `curves.safetensors` as `Prepared.curves`. A model that the
+    compiler cannot run has no IR, but `model.onnx`, in float.
     """
+    state = pruned.loaded.model.state_dict()
     write_tensors(
         out / "pruned.safetensors",
-        {name: tensor.cpu().numpy() for name, tensor in pruned.state.items()},
+        {name: tensor.cpu().numpy() for name, tensor in state.items()},
         # One entry: safetensors writes several in no fixed order.
         {"about": "{model}, weights: {weights_source}, pruned by {method}".format(**pruned.report)},
     )
     write_tensors(out / "masks.safetensors", _mask_arrays(pruned.masks))
+    write_tensors(out / "curves.safetensors", pruned.curves)
     write_json(out / "pruned.json", pruned.report)
-    save_network(pruned.network, out)
+    in_float = out / "model.onnx"
+    if pruned.network is not None:
+        save_network(pruned.network, out)
+        in_float.unlink(missing_ok=True)
+        return
+    for stale in ("network.json", "network.safetensors"):
+        (out / stale).unlink(missing_ok=True)
+    export_onnx(pruned.loaded, in_float)
 
 
 def _mask_arrays(masks: Mapping[str, BlockMask]) -> dict[str, Any]:

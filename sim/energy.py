@@ -7,11 +7,15 @@ what is counted and what is left out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import exp, log
 
 from hw.config import ArrayConfig
-from sim.activity import Activity
+from hw.ir import Network
+from hw.program.schedule import Kept
+from sim.activity import END, Activity, operation_activities
+from sim.cycles import CycleModel
 
 
 @dataclass(frozen=True)
@@ -133,3 +137,23 @@ def energy(activity: Activity, cycles: int, config: ArrayConfig) -> Energy:
         "leakage": nanoseconds * (bits * pj["register_leakage"] + cells),
     }
     return Energy(**{name: 1e-6 * value for name, value in parts.items()})
+
+
+def operation_energies(
+    network: Network, model: CycleModel, kept: Mapping[str, Kept]
+) -> dict[str, float]:
+    """Microjoules of every operation, and of the program's end (`END`), as the cycle model has it.
+
+    They sum to the run.
+
+    Args:
+        model: of the network.
+        kept: (input tiles, output tiles) of every linear layer.
+    """
+    cycles = model.evaluate(dict(kept))
+    by_op = cycles.by_op | {END: cycles.total - sum(cycles.by_op.values())}
+    activities = operation_activities(network, model.schedule, kept)
+    return {
+        name: energy(done, by_op.get(name, 0), model.config).total
+        for name, done in activities.items()
+    }

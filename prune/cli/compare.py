@@ -9,13 +9,13 @@ import typer
 from rich.console import Console
 
 from hw.artifacts import write_json
-from prune.budget import check_fraction
+from prune.budget import Unit, check_fraction
 from prune.cli import options
 from prune.cli.tables import say, table
 from prune.methods import DEFAULT_METHOD
 from prune.pipeline import RANDOM_WARNING, Prepared, Source, prepare
 
-UNITS = ("cycles", "flops")
+UNITS: tuple[Unit, ...] = ("cycles", "flops")
 
 
 def compare_units(
@@ -44,7 +44,7 @@ def compare_units(
 
 def compare(prepared: Prepared, budget: float) -> dict[str, Any]:
     """Densities of every layer and totals, for the budget in each unit."""
-    spent = {unit: prepared.allocate(budget, unit) for unit in UNITS}
+    spent = {unit: prepared.allocate({unit: budget}) for unit in UNITS}
     costs = {unit: prepared.cost(unit) for unit in UNITS}
     comparison: dict[str, Any] = {
         "model": prepared.loaded.name,

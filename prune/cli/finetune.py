@@ -12,6 +12,7 @@ from prune import loop
 from prune.cli.tables import print_report
 from prune.finetune import Recipe, Running, finetune
 from prune.finetune.recipe import DISTILLATIONS, PRECISIONS
+from prune.views import write_views
 
 _DEFAULT = Recipe()
 _AUGMENTATION = "timm's policy, as rand-m6-n2-mstd0.5."
@@ -91,5 +92,6 @@ def finetune_command(
     running = Running(resume, save_every, workers)
     report = finetune(run_folder, data, out, Recipe.of(recipe, given), running, teacher)
     if report:
+        write_views(out)
         loop.forget(out)
         print_report(Console(), report)

@@ -10,13 +10,31 @@ import typer
 from hw.cli import array_config
 from hw.config import ArrayConfig
 from prune.blocks import BlockShape, parse_block
+from prune.budget import Unit
 from prune.methods import METHODS
+from prune.methods.power import OBJECTIVES
 
 Model = Annotated[
-    str, typer.Argument(help="demo, deit_t, deit_s, deit_b or a timm VisionTransformer's name.")
+    str, typer.Argument(help="demo, deit_t, deit_s, deit_b or the name of a transformer of timm.")
 ]
 BudgetShare = Annotated[
     float, typer.Option("--budget", help="Share of the dense total that may stay, in (0, 1].")
+]
+Cycles = Annotated[
+    float | None, typer.Option("--cycles", help="Share of the dense cycles that may stay.")
+]
+Energy = Annotated[
+    float | None, typer.Option("--energy", help="Share of the dense energy that may stay.")
+]
+Flops = Annotated[
+    float | None,
+    typer.Option("--flops", help="Share of the dense multiply-accumulates that may stay."),
+]
+Objective = Annotated[
+    str,
+    typer.Option(
+        "--objective", help=f"What is minimised within the budgets: {', '.join(OBJECTIVES)}."
+    ),
 ]
 Method = Annotated[str, typer.Option("--method", help=f"One of {', '.join(METHODS)}.")]
 Block = Annotated[
@@ -38,6 +56,12 @@ Seed = Annotated[int, typer.Option("--seed", help="Of random weights and of the 
 Images = Annotated[
     int | None, typer.Option("--images", help="Calibration images; default 256 (demo) or 64.")
 ]
+
+
+def budgets(cycles: float | None, energy: float | None, flops: float | None) -> dict[Unit, float]:
+    """The budgets that were given, by unit."""
+    given: dict[Unit, float | None] = {"cycles": cycles, "energy": energy, "flops": flops}
+    return {unit: share for unit, share in given.items() if share is not None}
 
 
 def geometry(

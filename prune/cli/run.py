@@ -1,4 +1,4 @@
-"""`python -m prune run`: prune to a budget and write the artifacts."""
+"""`python -m prune run`: prune to budgets and write the artifacts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from prune import loop, pipeline
 from prune.cli import options
 from prune.cli.tables import print_report
 from prune.methods import DEFAULT_METHOD
+from prune.methods.power import check_objective
+from prune.views import write_views
 
 
 def run_command(
     model: options.Model,
     out: Annotated[Path, typer.Option(help="Folder of the artifacts.")],
-    budget: options.BudgetShare = 0.5,
-    budget_unit: Annotated[str, typer.Option(help="cycles or flops.")] = "cycles",
+    cycles: options.Cycles = None,
+    energy: options.Energy = None,
+    flops: options.Flops = None,
     method: options.Method = DEFAULT_METHOD,
+    objective: options.Objective = "method",
     block: options.Block = None,
     rows: options.Rows = None,
     cols: options.Cols = None,
@@ -29,10 +33,22 @@ def run_command(
     seed: options.Seed = 0,
     images: options.Images = None,
 ) -> None:
-    """Prune MODEL's weight blocks to a budget, quantize it, and write everything into OUT."""
+    """Prune MODEL's weight blocks to one or several budgets, quantize it, and write all into OUT.
+
+    A budget is a share, in (0, 1], of what the dense network takes.
+    """
     array, shape = options.geometry(block, rows, cols, config)
     source = pipeline.Source(model, ckpt, data, seed, images)
-    pruned = pipeline.run(pipeline.Settings(source, budget, budget_unit, method, shape, array))
+    settings = pipeline.Settings(
+        source,
+        options.budgets(cycles, energy, flops),
+        method,
+        shape,
+        array,
+        check_objective(objective),
+    )
+    pruned = pipeline.run(settings)
     pipeline.write(pruned, out)
+    write_views(out)
     loop.forget(out)
     print_report(Console(), pruned.report)

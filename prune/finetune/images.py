@@ -16,9 +16,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from hw.errors import UserError
-from prune.data import Fit, labelled_paths, open_image, pretrained_config
+from prune.data import Fit, labelled_paths, open_image
 from prune.finetune.draws import Draw
 from prune.finetune.recipe import Recipe
+from prune.image_shape import pretrained_config
 from prune.models import LoadedModel
 
 

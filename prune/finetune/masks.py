@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hw.artifacts import read_tensors
 from hw.errors import UserError
 from prune.blocks import BlockMask, BlockShape, prunable_layers
+from prune.plain import MASKS, WEIGHTS, check_masks
 
-_FILE = "masks.safetensors"
 _REMEDY = "run `python -m prune run` again"
 
 
@@ -23,27 +22,15 @@ def read_masks(folder: Path, model: nn.Module, block: BlockShape) -> dict[str, B
         UserError: the file is missing or damaged, or the masks are another model's: other layers,
             other shapes, or weights where they removed blocks.
     """
-    path = folder / _FILE
+    path = folder / MASKS
     arrays = read_tensors(path, "the masks of a pruning run", _REMEDY)
-    layers = {layer.name: layer for layer in prunable_layers(model, block)}
+    check_masks(model.state_dict(), folder / WEIGHTS)
+    layers = {layer.name: layer.grid for layer in prunable_layers(model, block)}
     strange = sorted(arrays.keys() ^ layers.keys())
     if strange:
         holder = "the masks have" if strange[0] in arrays else "the model has"
         raise UserError(f"{path}: masks of another model, only {holder} {strange[0]}; {_REMEDY}")
-    masks = {}
-    for name, layer in layers.items():
-        keep = arrays[name]
-        if keep.dtype != np.bool_ or keep.shape != layer.grid.size:
-            raise UserError(
-                f"{path}: masks of another model, {name} has {keep.dtype} {keep.shape}, expected "
-                f"bool {layer.grid.size}; {_REMEDY}"
-            )
-        masks[name] = BlockMask(layer.grid, keep)
-        if layer.matrix()[torch.from_numpy(~masks[name].weights())].any():
-            raise UserError(
-                f"{path}: masks of another model, {name} has weights in removed blocks; {_REMEDY}"
-            )
-    return masks
+    return {name: BlockMask(grid, arrays[name]) for name, grid in layers.items()}
 
 
 class FixedMasks:

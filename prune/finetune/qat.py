@@ -15,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hw.errors import UserError
 from hw.integer import INT8_MAX, INT8_MIN, WEIGHT_MAX
 from prune.models import LoadedModel
 from prune.quantize import normalize
@@ -108,10 +107,8 @@ class QuantizationAware:
         """
         self._loaded = loaded
         self._images = normalize(loaded, calibration)
-        self._floating: Any = deepcopy(loaded.model).cpu().eval()
+        self._floating: Any = deepcopy(loaded.compilable()).cpu().eval()
         self._plain = _float_layers(loaded.model)
-        if not self._plain:
-            raise UserError(f"{loaded.name}: has no layer to quantize; leave out --qat")
         self.layers = {name: _rounded(layer) for name, layer in self._plain.items()}
         for name, layer in self.layers.items():
             loaded.model.set_submodule(name, layer)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from hw.artifacts import replacing, write_json
+from hw.artifacts import read_tensors, replacing, write_json
 from hw.errors import UserError
 from prune.blocks import BlockMask
 from prune.data import calibration_images, calibration_source
@@ -25,7 +26,8 @@ from prune.finetune.recipe import Recipe
 from prune.models import LoadedModel, load_model
 from prune.pipeline import Pruned, Settings, describe, read_report, write
 from prune.quantize import quantize
-from sim.cycles import network_cycles
+from prune.report import figures, layer_costs
+from prune.support import why_not_compilable
 
 LOG = "finetune.json"
 
@@ -39,6 +41,7 @@ class PruningRun:
     settings: Settings
     student: LoadedModel
     masks: dict[str, BlockMask]
+    curves: dict[str, NDArray[Any]]
     calibration: Tensor
     """(N, channels, height, width), pixels in [0, 1]."""
 
@@ -68,8 +71,10 @@ def read_run(folder: Path) -> PruningRun:
     source = settings.source
     student = load_model(source.model, folder / "pruned.safetensors", source.seed)
     masks = read_masks(folder, student.model, settings.block)
+    remedy = "run `python -m prune run` again"
+    curves = read_tensors(folder / "curves.safetensors", "the curves of a pruning run", remedy)
     calibration = calibration_images(student, source.data, source.images, source.seed)
-    return PruningRun(folder, report, settings, student, masks, calibration)
+    return PruningRun(folder, report, settings, student, masks, curves, calibration)
 
 
 def load_teacher(run: PruningRun, checkpoint: Path | None = None) -> LoadedModel:
@@ -187,25 +192,25 @@ def _write(
     run: PruningRun, source: str, log: dict[str, Any], epochs: float, out: Path
 ) -> dict[str, Any]:
     """Quantize, and write the artifacts of a pruning run, with its log."""
-    came_from = run.report["weights_source"]
     count = f"{epochs:.3g} epoch{'' if epochs == 1 else 's'}"
-    weights = f"{came_from}, finetuned {count} on {source}"
-    student = replace(run.student, weights_source=weights)
-    images_from = calibration_source(student, run.settings.source.data)
-    network = quantize(student, run.calibration, run.settings.block, images_from)
-    predicted = network_cycles(network, run.settings.config)
-    report = {
-        **run.report,
-        "weights_source": weights,
-        "predicted_cycles": predicted.total,
-        "layers": [
-            row | {"predicted_cycles": predicted.by_op[row["name"]]} for row in run.report["layers"]
-        ],
-        "finetune": log,
-    }
-    describe(network, report)
-    state = {name: tensor.detach() for name, tensor in student.model.state_dict().items()}
-    write(Pruned(network, state, run.masks, report), out)
+    weights = f"{run.report['weights_source']}, finetuned {count} on {source}"
+    student, settings = replace(run.student, weights_source=weights), run.settings
+    report = run.report | {"weights_source": weights, "finetune": log}
+    network = None
+    if why_not_compilable(student.model) is None:
+        images_from = calibration_source(student, settings.source.data)
+        network = quantize(student, run.calibration, settings.block, images_from)
+        predicted = figures(network, settings.config)
+        report |= {
+            "predicted_cycles": predicted.total["cycles"],
+            "predicted_energy_uj": predicted.total["energy"],
+            "layers": [
+                row | layer_costs("predicted", predicted, row["name"])
+                for row in run.report["layers"]
+            ],
+        }
+        describe(network, report)
+    write(Pruned(network, student, run.masks, report, run.curves), out)
     write_json(out / LOG, log)
     config = run.folder / "config.json"
     if config.is_file():

@@ -7,8 +7,7 @@ of a layer's weights when the share a of its blocks is removed:
 - blocks are ordered by mean |w g|, lowest first (2000 images in the release);
 - distortion d(a) = mean((dw g)^2) + 1/2 dw' H dw, with H = g g' + eps I, at 101 values of a,
   smoothed by a debiased moving average;
-- power P(a) = a * blocks * floor(in_features / 16), added as d + beta P, where beta is the mean
-  over the layers of the largest slope of d, divided by that of P.
+- power P(a), added as d + beta P, see `prune.methods.power`.
 
 Two things are wrong in the published form, and both forms are here. The quadratic term is
 accumulated from step to step; with DD the change of this step and dw the change after it, the
@@ -18,8 +17,7 @@ one: it adds up to 1/2 (g'dw)^2 plus the sum of the steps' (g'DD)^2, which unlik
 over a layer, and it allocates better than the corrected curve on the models we tried.
 
 Unlike the published allocation (the share whose slope d'(a) is nearest to 2^s), ours takes slopes
-per unit of price on the convex hull of the curve, see `prune.allocate`. The largest slope comes
-from central differences here, from a five-point stencil in the release.
+per unit of price on the convex hull of the curve, see `prune.allocate`.
 """
 
 from __future__ import annotations
@@ -36,16 +34,12 @@ from torch import Tensor, nn
 
 from hw.errors import UserError
 from prune.blocks import PrunableLayer
+from prune.calibration.store import Store
 from prune.methods.base import BlockMethod, Ranking
+from prune.methods.power import RATIOS, Curve, Power, power_curve, power_factor
 
 Form = Literal["published", "corrected"]
-Power = Literal["published", "corrected", "off"]
-
-_RATIOS = np.arange(101) / 100
-_POWER_UNIT = 16
 _BATCH = 8
-
-Curve = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -81,24 +75,29 @@ class LPViT(BlockMethod):
             raise UserError(f"smoothing={self.smoothing}: expected a weight from 0 to below 1")
 
     def rank(
-        self, model: nn.Module, layers: Sequence[PrunableLayer], calibration: Tensor
+        self,
+        model: nn.Module,
+        layers: Sequence[PrunableLayer],
+        calibration: Tensor,
+        store: Store | None = None,
     ) -> dict[str, Ranking]:
         gradients = output_gradients(model, layers, calibration)
         orders, distortions, powers = {}, {}, {}
         for layer in layers:
             name = layer.name
             orders[name], distortions[name] = self._distortion(layer, gradients[name])
-            in_features = layer.grid.shape[1]
-            powers[name] = _RATIOS * layer.grid.total * (in_features // _POWER_UNIT)
-        beta = self._beta(list(distortions.values()), list(powers.values()))
+            powers[name] = power_curve(layer.grid)
+        beta = power_factor(
+            list(distortions.values()), list(powers.values()), self.power, self.power_weight
+        )
         rankings = {}
         for layer in layers:
             name = layer.name
             removed = np.arange(layer.grid.total + 1) / layer.grid.total
             rankings[name] = Ranking(
                 orders[name],
-                np.interp(removed, _RATIOS, distortions[name]),
-                np.interp(removed, _RATIOS, distortions[name] + beta * powers[name]),
+                np.interp(removed, RATIOS, distortions[name]),
+                np.interp(removed, RATIOS, distortions[name] + beta * powers[name]),
             )
         return rankings
 
@@ -107,13 +106,13 @@ class LPViT(BlockMethod):
     ) -> tuple[NDArray[np.int64], Curve]:
         weight, grid = layer.matrix(), layer.grid
         product = weight * gradient
-        score = grid.sums(product.abs()).numpy().ravel() / grid.elements().ravel()
+        score = grid.sums(product.abs()).ravel() / grid.elements().ravel()
         order = np.argsort(score, kind="stable")
-        removed = grid.total - np.floor((1 - _RATIOS) * grid.total + 1e-9).astype(np.int64)
+        removed = grid.total - np.floor((1 - RATIOS) * grid.total + 1e-9).astype(np.int64)
 
         def at_ratios(matrix: Tensor) -> Curve:
             """Sum of `matrix` over the blocks removed at each ratio."""
-            blocks = grid.sums(matrix).numpy().ravel()[order]
+            blocks = grid.sums(matrix).ravel()[order]
             return np.concatenate([[0.0], np.cumsum(blocks)])[removed]
 
         first = at_ratios(product.square()) / weight.numel()
@@ -126,23 +125,14 @@ class LPViT(BlockMethod):
         )
         return order, smooth(first + second, self.smoothing)
 
-    def _beta(self, distortions: Sequence[Curve], powers: Sequence[Curve]) -> float:
-        if self.power == "off":
-            return 0.0
-        sign = 1.0 if self.power == "published" else -1.0
-        if self.power_weight != "slope-ratio":
-            return sign * self.power_weight
-        steepest = [
-            np.mean([np.gradient(curve, _RATIOS).max() for curve in curves])
-            for curves in (distortions, powers)
-        ]
-        return sign * float(steepest[0] / steepest[1]) if steepest[1] > 0 else 0.0
-
 
 def output_gradients(
     model: nn.Module, layers: Sequence[PrunableLayer], images: Tensor
 ) -> dict[str, Tensor]:
-    """Gradient of mean(model(images)^2) with respect to every layer's matrix, (out, in) by name."""
+    """Gradient of mean(model(images)^2) with respect to every layer's matrix, (out, in) by name.
+
+    It is 0 for a layer that no output depends on.
+    """
     weights = [layer.module.weight for layer in layers]
     totals = [torch.zeros_like(layer.matrix()) for layer in layers]
     required, training = [weight.requires_grad for weight in weights], model.training
@@ -151,14 +141,23 @@ def output_gradients(
         weight.requires_grad_(True)
     try:
         for batch in images.split(_BATCH):
-            loss = model(batch).square().mean() * (len(batch) / len(images))
-            for total, gradient in zip(totals, torch.autograd.grad(loss, weights), strict=True):
-                total += gradient.flatten(1)
+            loss = _outputs(model(batch)).square().mean() * (len(batch) / len(images))
+            gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+            for total, gradient in zip(totals, gradients, strict=True):
+                if gradient is not None:
+                    total += gradient.flatten(1)
     finally:
         model.train(training)
         for weight, before in zip(weights, required, strict=True):
             weight.requires_grad_(before)
     return {layer.name: total for layer, total in zip(layers, totals, strict=True)}
+
+
+def _outputs(result: Tensor | Sequence[Tensor]) -> Tensor:
+    """All outputs of a model, whatever heads it has: (images, outputs)."""
+    if isinstance(result, Tensor):
+        return result
+    return torch.cat([part.flatten(1) for part in result], dim=1)
 
 
 def second_order_curve(

@@ -89,13 +89,14 @@ def _ratio(a: float | None, b: float | None) -> float | None:
 
 
 def _identity(header: dict[str, Any]) -> dict[str, Any]:
-    names = ("model", "weights_source", "method", "budget", "budget_unit", "config")
+    names = ("model", "weights_source", "method", "budgets", "config")
     return {name: header[name] for name in names} | {"warning": header.get("warning")}
 
 
 def _label(side: dict[str, Any]) -> str:
     config = side["config"]
-    budget = "" if side["budget"] is None else f", budget {side['budget']:g} {side['budget_unit']}"
+    shares = (side["budgets"] or {}).items()
+    budget = "".join(f", {unit} {share:g}" for unit, share in shares)
     return (
         f"{side['model']}, {config['rows']}x{config['cols']} at {config['clock_mhz']:g} MHz"
         f"{budget}, weights: {side['weights_source']}"

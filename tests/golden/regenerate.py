@@ -55,8 +55,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if "--prune" in sys.argv[1:]:
-            command = [sys.executable, "-m", "prune", "run", "demo", "--out", str(folder / "demo")]
-            subprocess.run(command, check=True)
+            command = [sys.executable, "-m", "prune", "run", "demo", "--cycles", "0.5"]
+            subprocess.run([*command, "--out", str(folder / "demo")], check=True)
             for file in FILES:
                 shutil.copy(folder / "demo" / file, NETWORK / file)
         (folder / "work").mkdir()

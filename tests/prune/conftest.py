@@ -11,6 +11,7 @@ from hw.ir import Network
 from prune.blocks import BlockShape
 from prune.models import LoadedModel
 from prune.quantize import quantize
+from tests.prune.small import small_vit
 
 
 @pytest.fixture
@@ -30,17 +31,14 @@ def tiny_images() -> torch.Tensor:
 
 @cache
 def _small_network(image_size: int, block: BlockShape) -> Network:
-    torch.manual_seed(0)
-    model = VisionTransformer(
-        img_size=image_size, patch_size=4, embed_dim=96, depth=1, num_heads=3, num_classes=10
-    ).eval()
+    model = small_vit(image_size)
     loaded = LoadedModel(model, "small", "random", (0.5,) * 3, (0.5,) * 3, random=True)
     return quantize(loaded, torch.rand(1, 3, image_size, image_size), block)
 
 
 @pytest.fixture
 def small_network() -> Callable[[int, BlockShape], Network]:
-    """Makes a quantized ViT of an image size and block shape: 96 features, a block of 3 heads."""
+    """Makes a quantized `small_vit` of an image size and block shape."""
     return _small_network
 
 

@@ -2,52 +2,19 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 
 from hw.config import ArrayConfig
 from hw.errors import UserError
-from hw.ir import ARRAY_OPS, Network
-from prune.blocks import BlockGrid, BlockMask, BlockShape
-from prune.budget import masked
+from hw.ir import Network
+from prune.blocks import BlockShape
 from prune.cost import SoftCycles, ceil_through
+from prune.price import masked
 from sim.cycles import network_cycles
+from tests.prune.small import GEOMETRIES, all_tokens, keep_of, masks_of
 
 MakeNetwork = Callable[[int, BlockShape], Network]
-GEOMETRIES = [
-    ArrayConfig(),
-    ArrayConfig(rows=8, cols=8),
-    ArrayConfig(rows=32, cols=16),
-    ArrayConfig(rows=16, cols=32),
-    ArrayConfig(rows=32, cols=32),
-    ArrayConfig(acc_depth=32),
-]
-
-
-def keep_of(network: Network, density: float) -> dict[str, torch.Tensor]:
-    rng = np.random.default_rng(0)
-    sizes = {
-        op.name: BlockGrid(network.param(op, "weight").shape, op.block_shape).size
-        for op in network.linears()
-    }
-    return {name: torch.from_numpy(rng.random(size) < density) for name, size in sizes.items()}
-
-
-def masks_of(network: Network, keep: dict[str, torch.Tensor]) -> dict[str, BlockMask]:
-    return {
-        op.name: BlockMask(
-            BlockGrid(network.param(op, "weight").shape, op.block_shape), keep[op.name].numpy()
-        )
-        for op in network.linears()
-    }
-
-
-def all_tokens(network: Network, tokens: int) -> dict[str, torch.Tensor]:
-    """`tokens` patches everywhere but in the head, and a class token behind the embedding."""
-    names = [op.name for op in network.ops if isinstance(op, ARRAY_OPS)]
-    live = {name: torch.tensor(tokens + 1.0) for name in names if name.startswith("blocks")}
-    return {**live, "patch_embed.proj": torch.tensor(float(tokens))}
 
 
 @pytest.mark.parametrize("config", GEOMETRIES, ids=lambda c: f"{c.rows}x{c.cols},{c.acc_depth}")

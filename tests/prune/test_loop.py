@@ -18,9 +18,9 @@ CONFIG = asdict(ArrayConfig())
 def write(folder: Path, measured: int, report: dict[str, Any] | None = None) -> None:
     """A pruning to 1000 cycles, predicted exactly, and its measurement."""
     entry = {
-        "format": 1,
-        "budget": 0.5,
-        "unit": "cycles",
+        "format": 2,
+        "budgets": {"cycles": 0.5},
+        "optimality": {"binding": {"cycles": True}},
         "target_cycles": 1000,
         "predicted_cycles": 1000,
         "config": CONFIG,
@@ -32,8 +32,8 @@ def write(folder: Path, measured: int, report: dict[str, Any] | None = None) -> 
     )
 
 
-def round_of(target: int | None, predicted: int, measured: int) -> Round:
-    return Round(1, 0.5, "cycles" if target else "flops", target, predicted, measured)
+def round_of(target: int | None, predicted: int, measured: int, binding: bool = True) -> Round:
+    return Round(1, {"cycles" if target else "flops": 0.5}, binding, target, predicted, measured)
 
 
 def test_rounds_accumulate_with_their_deviation(tmp_path: Path) -> None:
@@ -59,8 +59,18 @@ def test_same_measurement_is_logged_once(tmp_path: Path) -> None:
         (round_of(1000, 1000, 989), True),
         (round_of(1000, 950, 950), False),
         (round_of(None, 1000, 2000), False),
+        (round_of(1000, 890, 900, binding=False), False),
+        (round_of(1000, 990, 1011, binding=False), True),
     ],
-    ids=["within 1 %", "over", "under", "prediction exact", "budget in FLOPs"],
+    ids=[
+        "within 1 %",
+        "over",
+        "under",
+        "prediction exact",
+        "budget in FLOPs",
+        "under, for another budget",
+        "over, beside another budget",
+    ],
 )
 def test_another_round_is_asked_for_when_it_would_help(result: Round, another: bool) -> None:
     assert result.needs_another == another

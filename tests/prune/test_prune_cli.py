@@ -15,6 +15,7 @@ from prune.cli.close import ANOTHER_ROUND
 
 MODEL = "deit_t:img_size=32,patch_size=8,depth=1,embed_dim=48,num_heads=3,num_classes=10"
 QUICK = ["--images", "4"]
+HALF = ["--cycles", "0.5"]
 
 
 def call(*args: str) -> int:
@@ -39,13 +40,58 @@ def read(path: Path) -> Any:
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The artifacts of a run."""
     folder = tmp_path_factory.mktemp("run")
-    assert call("run", MODEL, "--out", str(folder), "--budget", "0.75", *QUICK) == 0
+    assert call("run", MODEL, "--out", str(folder), "--cycles", "0.75", *QUICK) == 0
     return folder
 
 
 def test_run_meets_the_budget(out: Path) -> None:
     report = read(out / "pruned.json")
     assert report["predicted_cycles"] == pytest.approx(0.75 * report["dense_cycles"], rel=0.01)
+
+
+def test_run_with_two_budgets_exceeds_neither(tmp_path: Path) -> None:
+    budgets = ("--cycles", "0.8", "--energy", "0.55")
+    assert call("run", MODEL, "--out", str(tmp_path), *budgets, *QUICK) == 0
+    report = read(tmp_path / "pruned.json")
+    assert report["budgets"] == {"cycles": 0.8, "energy": 0.55}
+    for figure in ("cycles", "energy_uj"):
+        assert report[f"predicted_{figure}"] <= 1.001 * report[f"target_{figure}"]
+    assert report["predicted_energy_uj"] == pytest.approx(report["target_energy_uj"], rel=0.01)
+
+
+def test_rows_hold_each_layers_costs_before_and_after(out: Path) -> None:
+    report = read(out / "pruned.json")
+    for row in report["layers"]:
+        assert row["predicted_energy_uj"] <= row["dense_energy_uj"]
+        if row["blocks_kept"] < row["blocks_total"]:
+            assert row["predicted_energy_uj"] < row["dense_energy_uj"]
+            assert row["predicted_cycles"] <= row["dense_cycles"]
+    assert sum(row["dense_cycles"] for row in report["layers"]) < report["dense_cycles"]
+
+
+def test_report_bounds_its_distance_from_optimal(out: Path) -> None:
+    found = read(out / "pruned.json")["optimality"]
+    assert found["bound"] <= found["objective"]
+    assert 0 <= found["gap_percent"] < 10
+
+
+def test_curves_are_those_that_the_report_quotes(out: Path) -> None:
+    curves = load_file(out / "curves.safetensors")
+    for row in read(out / "pruned.json")["layers"]:
+        name, removed = row["name"], row["blocks_total"] - row["blocks_kept"]
+        assert curves[f"{name}.distortion"][removed] == row["distortion"]
+        assert sorted(curves[f"{name}.order"]) == list(range(row["blocks_total"]))
+        for kind in ("objective", "cycles_saved", "energy_saved"):
+            curve = curves[f"{name}.{kind}"]
+            assert curve.dtype == np.float64 and len(curve) == row["blocks_total"] + 1
+
+
+def test_power_objective_changes_the_objective_only(out: Path, tmp_path: Path) -> None:
+    run = ("run", MODEL, "--out", str(tmp_path), "--cycles", "0.75", *QUICK)
+    assert call(*run, "--objective", "lpvit-power-corrected") == 0
+    plain, priced = (load_file(p / "curves.safetensors") for p in (out, tmp_path))
+    for name, curve in plain.items():
+        assert (priced[name] == curve).all() == (not name.endswith(".objective")), name
 
 
 def test_random_weights_leave_a_warning_in_every_report(out: Path) -> None:
@@ -71,20 +117,23 @@ def test_report_counts_the_kept_blocks_of_the_masks(out: Path) -> None:
 
 
 def test_same_seed_gives_the_same_artifacts(out: Path, tmp_path: Path) -> None:
-    assert call("run", MODEL, "--out", str(tmp_path), "--budget", "0.75", *QUICK) == 0
-    for name in ("pruned.safetensors", "masks.safetensors", "network.safetensors", "pruned.json"):
+    assert call("run", MODEL, "--out", str(tmp_path), "--cycles", "0.75", *QUICK) == 0
+    for name in ("pruned", "masks", "network", "curves"):
+        name += ".safetensors"
+        assert (tmp_path / name).read_bytes() == (out / name).read_bytes()
+    for name in ("pruned.json", "network.json"):
         assert (tmp_path / name).read_bytes() == (out / name).read_bytes()
 
 
 def test_close_accepts_a_measurement_near_the_budget(tmp_path: Path) -> None:
-    call("run", MODEL, "--out", str(tmp_path), "--budget", "0.75", *QUICK)
+    call("run", MODEL, "--out", str(tmp_path), "--cycles", "0.75", *QUICK)
     simulate(tmp_path, 1.0)
     assert call("close", str(tmp_path)) == 0
     assert len(read(tmp_path / "loop.json")["rounds"]) == 1
 
 
 def test_close_prunes_again_until_the_measurement_fits(tmp_path: Path) -> None:
-    call("run", MODEL, "--out", str(tmp_path), "--budget", "0.75", *QUICK)
+    call("run", MODEL, "--out", str(tmp_path), "--cycles", "0.75", *QUICK)
     simulate(tmp_path, 1.1)
     assert call("close", str(tmp_path)) == ANOTHER_ROUND
     simulate(tmp_path, 1.1)
@@ -94,7 +143,7 @@ def test_close_prunes_again_until_the_measurement_fits(tmp_path: Path) -> None:
 
 
 def test_new_run_starts_a_new_log(tmp_path: Path) -> None:
-    run = ("run", MODEL, "--out", str(tmp_path), "--budget", "0.75", *QUICK)
+    run = ("run", MODEL, "--out", str(tmp_path), "--cycles", "0.75", *QUICK)
     call(*run)
     simulate(tmp_path, 1.0)
     call("close", str(tmp_path))
@@ -113,19 +162,20 @@ def test_units_are_compared_at_one_budget(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "named"),
     [
-        (["--budget", "0"], "budget 0"),
-        (["--budget", "1.5"], "budget 1.5"),
-        (["--budget", "nan"], "budget nan"),
-        (["--budget", "half"], "'--budget'"),
-        (["--budget-unit", "joules"], "joules"),
-        (["--method", "random"], "method 'random'"),
-        (["--block", "24"], "block 24x24"),
-        (["--block", "big"], "block 'big'"),
-        (["--block", "16x16", "--rows", "32"], "block 16x16"),
-        (["--rows", "12"], "rows=12"),
-        (["--config", "missing.json"], "missing.json"),
-        (["--ckpt", "missing.safetensors"], "missing.safetensors"),
-        (["--images", "0"], "count=0"),
+        ([], "no budget"),
+        (["--cycles", "0"], "budget cycles=0"),
+        (["--energy", "1.5"], "budget energy=1.5"),
+        (["--cycles", "0.5", "--energy", "nan"], "budget energy=nan"),
+        (["--flops", "half"], "'--flops'"),
+        ([*HALF, "--objective", "speed"], "objective 'speed'"),
+        ([*HALF, "--method", "random"], "method 'random'"),
+        ([*HALF, "--block", "24"], "block 24x24"),
+        ([*HALF, "--block", "big"], "block 'big'"),
+        ([*HALF, "--block", "16x16", "--rows", "32"], "block 16x16"),
+        ([*HALF, "--rows", "12"], "rows=12"),
+        ([*HALF, "--config", "missing.json"], "missing.json"),
+        ([*HALF, "--ckpt", "missing.safetensors"], "missing.safetensors"),
+        ([*HALF, "--images", "0"], "count=0"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing_behind(
@@ -138,10 +188,14 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(
     assert not out.exists()
 
 
+@pytest.mark.parametrize("unit", ["cycles", "energy", "flops"])
 def test_unreachable_budget_says_what_can_be_reached(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    unit: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert call("run", MODEL, "--out", str(out), "--budget", "0.01", *QUICK) == 2
-    assert "use at least" in capfd.readouterr().err.splitlines()[-1]
+    budgets = {"cycles": "0.9", unit: "0.01"}
+    options = [word for name, share in budgets.items() for word in (f"--{name}", share)]
+    assert call("run", MODEL, "--out", str(out), *options, *QUICK) == 2
+    line = capfd.readouterr().err.splitlines()[-1]
+    assert f"budget {unit}=0.01: " in line and "use at least" in line
     assert not out.exists()

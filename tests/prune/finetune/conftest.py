@@ -33,7 +33,7 @@ def pruned_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a pruning run: the demo at half of its cycles, calibrated on few images."""
     folder = tmp_path_factory.mktemp("pruned")
     settings = Settings(
-        Source("demo", images=16), 0.5, "cycles", "magnitude", (16, 16), ArrayConfig()
+        Source("demo", images=16), {"cycles": 0.5}, "magnitude", (16, 16), ArrayConfig()
     )
     write(run(settings), folder)
     return folder

@@ -19,7 +19,9 @@ from hw.program.compiler import compile_network
 from prune import loop
 from prune.finetune import Running, finetune
 from prune.finetune import run as module
-from sim.cycles import network_cycles
+from prune.pipeline import Settings, Source, write
+from prune.pipeline import run as prune
+from prune.report import figures
 from tests.prune.finetune.conftest import QUICK
 
 WEIGHTS = "pruned.safetensors"
@@ -80,10 +82,11 @@ def test_report_says_what_was_done(finetuned: Path) -> None:
 
 def test_predicted_cycles_are_those_of_the_network(finetuned: Path) -> None:
     report = read(finetuned / "pruned.json")
-    cycles = network_cycles(load_network(finetuned), ArrayConfig())
-    assert report["predicted_cycles"] == cycles.total
+    found = figures(load_network(finetuned), ArrayConfig())
+    assert report["predicted_cycles"] == found.total["cycles"]
+    assert report["predicted_energy_uj"] == found.total["energy"]
     for row in report["layers"]:
-        assert row["predicted_cycles"] == cycles.by_op[row["name"]]
+        assert row["predicted_cycles"] == found.by_op["cycles"][row["name"]]
 
 
 def test_network_compiles(finetuned: Path) -> None:
@@ -167,7 +170,9 @@ def test_nothing_to_resume_is_refused(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("file", ["pruned.json", WEIGHTS, "masks.safetensors"])
+@pytest.mark.parametrize(
+    "file", ["pruned.json", WEIGHTS, "masks.safetensors", "curves.safetensors"]
+)
 def test_incomplete_run_folder_is_refused(
     file: str, pruned_demo: Path, class_folder: Path, tmp_path: Path
 ) -> None:
@@ -208,7 +213,38 @@ def test_result_can_be_finetuned_again(finetuned: Path, class_folder: Path, tmp_
     assert report["weights_source"].endswith("on fashion, finetuned 0.167 epochs on fashion")
 
 
+SWIN = (
+    "swinv2_tiny_window8_256:img_size=32,window_size=4,embed_dim=32,depths=1x1,num_heads=2x4,"
+    "num_classes=10,in_chans=1"
+)
+
+
+@pytest.fixture(scope="module")
+def pruned_swin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a pruning run on a model that cannot be compiled."""
+    folder = tmp_path_factory.mktemp("swin")
+    source = Source(SWIN, images=4)
+    write(prune(Settings(source, {"flops": 0.6}, "magnitude", (16, 16), ArrayConfig())), folder)
+    return folder
+
+
+def test_model_without_integer_form_is_finetuned_and_exported(
+    pruned_swin: Path, class_folder: Path, tmp_path: Path
+) -> None:
+    recipe = replace(QUICK, steps=2)
+    report = finetune(pruned_swin, class_folder, tmp_path, recipe, Running(workers=0))
+    assert (tmp_path / "model.onnx").exists() and not (tmp_path / "network.json").exists()
+    assert report["weights_source"].startswith("random (seed 0), finetuned")
+
+
+def test_quantization_aware_training_needs_an_integer_form(
+    pruned_swin: Path, class_folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="cannot be compiled"):
+        finetune(pruned_swin, class_folder, tmp_path, replace(QUICK, qat=True))
+
+
 def test_finetuned_network_is_not_pruned_over_by_the_loop(finetuned: Path) -> None:
-    rounds = loop.Round(1, 0.5, "cycles", 100, 100, 120)
+    rounds = loop.Round(1, {"cycles": 0.5}, True, 100, 100, 120)
     with pytest.raises(UserError, match="finetuned"):
         loop.reprune(finetuned, rounds)

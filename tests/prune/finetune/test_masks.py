@@ -91,6 +91,8 @@ def test_masks_that_do_not_fit_are_one_line(change: str, pruned_demo: Path, tmp_
         save_file({name: array[:1] for name, array in arrays.items()}, path)
     elif change == "other model":
         save_file({name: ~array for name, array in arrays.items()}, path)
-    with pytest.raises(UserError, match=r"masks\.safetensors.*; ") as error:
+    for file in ("pruned.json", "pruned.safetensors"):
+        shutil.copy(pruned_demo / file, tmp_path)
+    with pytest.raises(UserError, match=r"masks\.safetensors") as error:
         read_masks(tmp_path, model, (16, 16))
     assert "\n" not in str(error.value)
