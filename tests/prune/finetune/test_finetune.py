@@ -99,8 +99,12 @@ def test_no_state_is_left_behind(finetuned: Path) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"ema": 0.9}, {"qat": True, "mixup": 0.0}, {"optimizer": "sgd", "distill": "none"}],
-    ids=["plain", "ema", "qat", "sgd"],
+    [
+        pytest.param({}, id="plain"),
+        pytest.param({"qat": True, "mixup": 0.0}, id="qat"),
+        pytest.param({"ema": 0.9}, id="ema", marks=pytest.mark.slow),
+        pytest.param({"optimizer": "sgd", "distill": "none"}, id="sgd", marks=pytest.mark.slow),
+    ],
 )
 def test_resumed_run_equals_an_uninterrupted_one(
     changes: dict[str, Any],
