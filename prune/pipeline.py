@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ from prune.blocks import (
     prunable_layers,
 )
 from prune.budget import FIGURES, Budget, Cost, Unit, check_budgets
+from prune.calibration.store import Store
 from prune.data import calibration_images, calibration_source
+from prune.device import accelerated
 from prune.export import export_onnx
 from prune.flops import FlopCost
 from prune.methods import BlockMethod, Ranking, method_named
@@ -43,10 +46,9 @@ FORMAT_VERSION = 2
 RANDOM_WARNING = "the weights are random: cycles hold, accuracy and distortion mean nothing"
 _SHAPE_IMAGES = 2
 _ROUNDS = 5
+_REFITS = 2
 _CLOSE_ENOUGH = 0.002
 """Share of the budget that the quantized network may miss it by."""
-_GRADIENT_IMAGES = 32
-"""Images for gradients unless their number is given; the demo, being small, takes them all."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Source:
     data: Path | None = None
     seed: int = 0
     images: int | None = None
-    """Calibration images; None: as many as `prune.data` likes, fewer for gradients."""
+    """Calibration images; None: as many as `prune.data` likes."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,22 @@ class Prepared:
     config: ArrayConfig
     layers: list[PrunableLayer]
     rankings: dict[str, Ranking]
+    store: Store = field(default_factory=Store)
+    """Of what the method has finished."""
     _costs: dict[Unit, Cost] = field(default_factory=dict, repr=False)
+
+    @property
+    def inputs(self) -> Tensor:
+        """The calibration images as the model takes them."""
+        return normalize(self.loaded, self.calibration)
+
+    def apply_(self, allocation: Allocation) -> Allocation:
+        """Prune the dense model in place as allocated, with the masks that hold then."""
+        method, model = self.method, self.loaded.model
+        with accelerated(model) as device:
+            inputs = self.inputs.to(device)
+            masks = method.apply_(model, self.layers, allocation.masks, inputs, self.store)
+        return replace(allocation, masks=masks)
 
     def allocate(
         self, budgets: Mapping[Unit, float], aims: Mapping[Unit, float] | None = None
@@ -190,7 +207,7 @@ class Prepared:
     def _flops(self) -> Cost:
         if self.dense is not None:
             return FlopCost.of_network(self.dense)
-        return FlopCost.of_model(self.loaded.model, normalize(self.loaded, self.calibration)[0])
+        return FlopCost.of_model(self.loaded.model, self.inputs[0])
 
 
 @dataclass(frozen=True)
@@ -214,6 +231,7 @@ def prepare(
     config: ArrayConfig,
     objective: Objective = "method",
     units: Iterable[Unit] = ("cycles",),
+    store: Store | None = None,
 ) -> Prepared:
     """Load the model, rank its blocks, and quantize it if it can be compiled.
 
@@ -228,14 +246,28 @@ def prepare(
     to_compile = set(units) != {"flops"}
     loaded = load_model(source.model, source.checkpoint, source.seed, to_compile=to_compile)
     calibration = calibration_images(loaded, source.data, source.images, source.seed)
-    layers = prunable_layers(loaded.model, block)
-    whole = loaded.is_demo or source.images is not None
-    for_ranking = calibration if whole else calibration[:_GRADIENT_IMAGES]
-    rankings = method.rank(loaded.model, layers, normalize(loaded, for_ranking))
-    rankings = with_objective(rankings, layers, objective)
     compiles = why_not_compilable(loaded.model) is None
     dense = quantize(loaded, calibration[:_SHAPE_IMAGES], block) if compiles else None
-    return Prepared(loaded, calibration, dense, method, config, layers, rankings)
+    layers = prunable_layers(loaded.model, block)
+    return rank(loaded, calibration, dense, method, config, layers, objective, store)
+
+
+def rank(
+    loaded: LoadedModel,
+    calibration: Tensor,
+    dense: Network | None,
+    method: BlockMethod,
+    config: ArrayConfig,
+    layers: list[PrunableLayer],
+    objective: Objective = "method",
+    store: Store | None = None,
+) -> Prepared:
+    """Rank the blocks of a dense model; see `Prepared`."""
+    prepared = Prepared(loaded, calibration, dense, method, config, layers, {}, store or Store())
+    with accelerated(loaded.model) as device:
+        inputs = prepared.inputs.to(device)
+        rankings = method.rank(loaded.model, layers, inputs, prepared.store)
+    return replace(prepared, rankings=with_objective(rankings, layers, objective))
 
 
 def run(settings: Settings, aims: Mapping[Unit, float] | None = None) -> Pruned:
@@ -263,17 +295,10 @@ def run(settings: Settings, aims: Mapping[Unit, float] | None = None) -> Pruned:
         unit: limits.get(unit, share * prepared.cost(unit).dense)
         for unit, share in settings.budgets.items()
     }
-    fitting = limits
-    for _ in range(_ROUNDS):
-        tried = _attempt(settings, prepared, dense, limits)
-        missed = _missed(goals, tried)
-        if not missed:
-            break
-        if min(missed.values()) > 0:
-            fitting = limits
-        limits = limits | {u: limits.get(u, goals[u]) + off for u, off in missed.items()}
-    else:  # blocks are too coarse to spend a budget: the last that kept to all of them
-        tried = _attempt(settings, prepared, dense, fitting)
+    attempts = partial(_attempt, settings, prepared, dense)
+    limits, tried = _approach(goals, limits, partial(attempts, refit=False), _ROUNDS)
+    # Refitting may choose other blocks, of which quantization empties others.
+    _, tried = _approach(goals, limits, partial(attempts, refit=True), _REFITS)
     allocation, network, predicted = tried.allocation, tried.network, tried.predicted
     report = _report(settings, prepared, allocation, predicted, aims)
     if network is not None:
@@ -290,25 +315,54 @@ class _Attempt:
     predicted: Figures | None
 
 
+def _approach(
+    goals: Mapping[Unit, float],
+    limits: Mapping[Unit, float],
+    attempt: Callable[[Mapping[Unit, float]], _Attempt],
+    rounds: int,
+) -> tuple[Mapping[Unit, float], _Attempt]:
+    """Move limits until an attempt within them meets the goals; the limits, and the attempt.
+
+    Where blocks are too coarse for that: the last that kept to all goals, else the first.
+    """
+    fitting = limits
+    for _ in range(rounds):
+        tried = attempt(limits)
+        missed = _missed(goals, tried)
+        if not missed:
+            return limits, tried
+        if min(missed.values()) > 0:
+            fitting = limits
+        limits = {**limits, **{u: limits.get(u, goals[u]) + off for u, off in missed.items()}}
+    return fitting, attempt(fitting)
+
+
 def _attempt(
     settings: Settings,
     prepared: Prepared,
     dense: Mapping[str, Tensor],
     limits: Mapping[Unit, float],
+    refit: bool,
 ) -> _Attempt:
     """Prune the model within `limits` and quantize it.
 
     Args:
         dense: its weights before pruning.
+        refit: update the surviving weights, and calibrate with all images; otherwise the network
+            is only good for counting.
     """
     loaded = prepared.loaded
     allocation = prepared.allocate(settings.budgets, limits)
     loaded.model.load_state_dict(dense)
-    apply_masks_(loaded.model, allocation.masks)
+    if refit:
+        allocation = prepared.apply_(allocation)
+    else:
+        apply_masks_(loaded.model, allocation.masks)
     if prepared.dense is None:
         return _Attempt(allocation, None, None)
     images_from = calibration_source(loaded, settings.source.data)
-    network = quantize(loaded, prepared.calibration, settings.block, images_from)
+    pixels = prepared.calibration if refit else prepared.calibration[:_SHAPE_IMAGES]
+    network = quantize(loaded, pixels, settings.block, images_from)
     return _Attempt(allocation, network, figures(network, settings.config))
 
 

@@ -3,6 +3,7 @@ gives the survivors their weights."""
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -113,10 +114,14 @@ class BlockMethod(ABC):
         if self.update == "off" or all(mask.kept == mask.grid.total for mask in masks.values()):
             apply_masks_(model, masks)
             return dict(masks)
+        kept = [mask.keep.tobytes() for mask in masks.values()]
+        results = store.part(hashlib.sha256(b"".join(kept)).hexdigest()[:16])
         weights = self.importance(model, layers, calibration, store)
         images, ridge = calibration, self.ridge
         sequential = self.update == "sequential"
-        return refit_(model, layers, masks, images, ridge, sequential, weights, self.choose, store)
+        return refit_(
+            model, layers, masks, images, ridge, sequential, weights, self.choose, results
+        )
 
     def importance(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,13 +13,12 @@ from torch import Tensor
 
 from hw.ir import Network
 from prune.accuracy import TestSet, measure
-from prune.blocks import BlockMask, BlockShape, apply_masks_, prunable_layers
+from prune.blocks import BlockShape, prunable_layers
 from prune.data import calibration_source
 from prune.methods import BlockMethod
 from prune.models import LoadedModel, load_model
-from prune.pipeline import Prepared
-from prune.pruning import Allocation
-from prune.quantize import normalize, quantize
+from prune.pipeline import Prepared, rank
+from prune.quantize import quantize
 from prune.sweep.evaluate import Engine
 from prune.sweep.images import (
     TestImages,
@@ -110,19 +108,9 @@ class Bench:
     def rank(self, block: BlockShape, method: BlockMethod, draw: int) -> Prepared:
         """Rank the dense model's blocks by the images of a draw; the model is left dense."""
         self.restore()
-        model = self.loaded.model.to(self.engine.device)
-        layers = prunable_layers(model, block)
-        rankings = method.rank(model, layers, self._inputs(draw))
+        layers = prunable_layers(self.loaded.model, block)
         config, dense = self.plan.config, self.networks[block]
-        return Prepared(self.loaded, self.draws[draw], dense, method, config, layers, rankings)
-
-    def prune(
-        self, prepared: Prepared, allocation: Allocation, draw: int
-    ) -> Mapping[str, BlockMask]:
-        """Take the removed blocks out of the dense model; the masks that hold now."""
-        self.restore()
-        apply_masks_(self.loaded.model, allocation.masks)
-        return allocation.masks
+        return rank(self.loaded, self.draws[draw], dense, method, config, layers)
 
     def top1(self) -> float:
         """Of the float model as it is."""
@@ -140,7 +128,3 @@ class Bench:
         self.loaded.model.to("cpu")
         network = quantize(self.loaded, self.draws[draw], block)
         return measure(None, network, TestSet(test.source, test.labels, read)).int8_top1
-
-    def _inputs(self, draw: int) -> Tensor:
-        """Normalized, where the model runs."""
-        return normalize(self.loaded, self.draws[draw]).to(self.engine.device)

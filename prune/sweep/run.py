@@ -87,14 +87,15 @@ def _points(bench: Bench) -> Iterator[Point]:
 def _measure(bench: Bench, prepared: Prepared, point: Point) -> Point:
     """`point` with its figures."""
     try:
-        allocation = prepared.allocate(point.cycles, "cycles")
+        allocation = prepared.allocate({"cycles": point.cycles})
     except UserError as error:
         return replace(point, reason=str(error))
-    masks = bench.prune(prepared, allocation, point.draw).values()
+    bench.restore()
+    masks = prepared.apply_(allocation).masks.values()
     return replace(
         point,
         top1=bench.top1(),
         int8_top1=bench.int8_top1(point.draw, point.block),
-        spent=allocation.cost / prepared.cost("cycles").dense,
+        spent=allocation.costs["cycles"] / prepared.cost("cycles").dense,
         kept=sum(mask.kept for mask in masks) / sum(mask.grid.total for mask in masks),
     )
