@@ -123,12 +123,12 @@ class Recipe:
         entries: Any = {} if path is None else read_json(path, "a JSON object of recipe fields")
         if not isinstance(entries, dict):
             raise UserError(f"{path}: expected a JSON object of recipe fields, as {{'lr': 1e-4}}")
-        known = {field.name: field.default for field in fields(Recipe)}
+        kinds = {field.name: str(field.type) for field in fields(Recipe)}
         for name, value in entries.items():
-            if name not in known:
-                raise UserError(f"{path}: no field {name!r}; known are {', '.join(known)}")
-            if not _fits(value, known[name]):
-                raise UserError(f"{path}: {name}={value!r}: expected a value like {known[name]!r}")
+            if name not in kinds:
+                raise UserError(f"{path}: no field {name!r}; known are {', '.join(kinds)}")
+            if not _fits(value, kinds[name]):
+                raise UserError(f"{path}: {name}={value!r}: expected {kinds[name]}")
         return Recipe(**entries | {key: value for key, value in given.items() if value is not None})
 
     def to_dict(self) -> dict[str, Any]:
@@ -140,13 +140,14 @@ def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
         raise UserError(f"{name} {value!r}: expected one of {', '.join(choices)}")
 
 
-def _fits(value: Any, default: Any) -> bool:
-    """Whether a JSON value can stand where `default` does; without one, any scalar can."""
-    if default is None:
-        return value is None or isinstance(value, str | int | float)
-    if isinstance(default, float):
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return type(value) is type(default)
+def _fits(value: Any, kind: str) -> bool:
+    """Whether a JSON value is of the kind that a field's annotation names."""
+    if value is None or isinstance(value, bool):
+        return ("None" if value is None else "bool") in kind
+    number = isinstance(value, int) or (isinstance(value, float) and "float" in kind)
+    return (number and kind != "bool" and "str" not in kind) or (
+        isinstance(value, str) and "str" in kind
+    )
 
 
 def make_optimizer(recipe: Recipe, model: nn.Module) -> Optimizer:

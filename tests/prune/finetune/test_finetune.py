@@ -217,6 +217,17 @@ def test_result_can_be_finetuned_again(finetuned: Path, class_folder: Path, tmp_
     assert report["weights_source"].endswith("on fashion, finetuned 0.167 epochs on fashion")
 
 
+@pytest.mark.parametrize("precision", ["auto", "bf16"])
+def test_precision_is_chosen_and_reported(
+    precision: str, pruned_demo: Path, class_folder: Path, tmp_path: Path
+) -> None:
+    recipe = replace(QUICK, steps=2, precision=precision)
+    report = finetune(pruned_demo, class_folder, tmp_path, recipe, Running(workers=0))
+    used = report["finetune"]["recipe"]["precision"]
+    assert used == precision or (precision == "auto" and used in ("bf16", "no"))
+    assert np.isfinite(report["finetune"]["epochs"][0]["loss"])
+
+
 SWIN = (
     "swinv2_tiny_window8_256:img_size=32,window_size=4,embed_dim=32,depths=1x1,num_heads=2x4,"
     "num_classes=10,in_chans=1"

@@ -47,7 +47,14 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "named"), [('{"rate": 1}', "rate"), ('{"lr": "fast"}', "lr"), ("[1]", "object")]
+    ("text", "named"),
+    [
+        ('{"rate": 1}', "rate"),
+        ('{"lr": "fast"}', "lr"),
+        ('{"steps": 1.5}', "steps"),
+        ('{"qat": 1}', "qat"),
+        ("[1]", "object"),
+    ],
 )
 def test_bad_file_is_refused(text: str, named: str, tmp_path: Path) -> None:
     path = tmp_path / "recipe.json"
