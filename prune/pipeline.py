@@ -27,7 +27,7 @@ from prune.blocks import (
     prunable_layers,
 )
 from prune.budget import FIGURES, Budget, Cost, Unit, check_budgets
-from prune.calibration.store import Store
+from prune.calibration.store import Store, fingerprint
 from prune.data import calibration_images, calibration_source
 from prune.device import accelerated
 from prune.export import export_onnx
@@ -231,12 +231,13 @@ def prepare(
     config: ArrayConfig,
     objective: Objective = "method",
     units: Iterable[Unit] = ("cycles",),
-    store: Store | None = None,
+    progress: Store | None = None,
 ) -> Prepared:
     """Load the model, rank its blocks, and quantize it if it can be compiled.
 
     Args:
         units: those of the budgets to come: only in FLOPs has every model a cost.
+        progress: keeps the layers that are finished, so that an interrupted run goes on.
 
     Raises:
         UserError: on any input that cannot be used.
@@ -246,10 +247,12 @@ def prepare(
     to_compile = set(units) != {"flops"}
     loaded = load_model(source.model, source.checkpoint, source.seed, to_compile=to_compile)
     calibration = calibration_images(loaded, source.data, source.images, source.seed)
+    if progress is not None and progress.folder is not None:
+        progress = progress.part(fingerprint(loaded.model, calibration, [method]))
     compiles = why_not_compilable(loaded.model) is None
     dense = quantize(loaded, calibration[:_SHAPE_IMAGES], block) if compiles else None
     layers = prunable_layers(loaded.model, block)
-    return rank(loaded, calibration, dense, method, config, layers, objective, store)
+    return rank(loaded, calibration, dense, method, config, layers, objective, progress)
 
 
 def rank(
@@ -270,7 +273,11 @@ def rank(
     return replace(prepared, rankings=with_objective(rankings, layers, objective))
 
 
-def run(settings: Settings, aims: Mapping[Unit, float] | None = None) -> Pruned:
+def run(
+    settings: Settings,
+    aims: Mapping[Unit, float] | None = None,
+    progress: Store | None = None,
+) -> Pruned:
     """Prune as `settings` say; `aims` replace the targets of some budgets.
 
     Quantizing a pruned model can empty more tiles than its masks do: a value channel without
@@ -287,6 +294,7 @@ def run(settings: Settings, aims: Mapping[Unit, float] | None = None) -> Pruned:
         settings.config,
         settings.objective,
         settings.budgets,
+        progress,
     )
     loaded = prepared.loaded
     dense = {name: tensor.clone() for name, tensor in loaded.model.state_dict().items()}

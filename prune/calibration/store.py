@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,25 +28,35 @@ def fingerprint(model: nn.Module, images: Tensor, settings: Iterable[object]) ->
     return digest.hexdigest()[:16]
 
 
+def _silent(name: str) -> None:
+    pass
+
+
 @dataclass
 class Store:
     """Named arrays; in memory only when there is no folder."""
 
     folder: Path | None = None
+    report: Callable[[str], None] = _silent
+    """Takes the name of whatever is finished, or was finished before."""
     _held: dict[str, Arrays] = field(default_factory=dict, repr=False)
 
     def part(self, *keys: str) -> Store:
         """The store of what depends on `keys` too."""
-        return Store(None if self.folder is None else self.folder.joinpath(*keys))
+        folder = None if self.folder is None else self.folder.joinpath(*keys)
+        return Store(folder, self.report)
 
     def get(self, name: str) -> Arrays | None:
         """What was put under `name`; None if nothing was, or if the file is damaged."""
-        if self.folder is None:
-            return self._held.get(name)
-        try:
-            return load_file(self._path(name))
-        except (OSError, SafetensorError):
-            return None
+        arrays = self._held.get(name)
+        if self.folder is not None:
+            try:
+                arrays = load_file(self._path(name))
+            except (OSError, SafetensorError):
+                return None
+        if arrays is not None:
+            self.report(name)
+        return arrays
 
     def put(self, name: str, arrays: Arrays) -> None:
         """Keep `arrays` under `name`.
@@ -58,6 +68,7 @@ class Store:
             self._held[name] = arrays
         else:
             write_tensors(self._path(name), arrays)
+        self.report(name)
 
     def clear(self) -> None:
         """Forget everything."""

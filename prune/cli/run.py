@@ -10,6 +10,7 @@ from rich.console import Console
 
 from prune import loop, pipeline
 from prune.cli import options
+from prune.cli.progress import finished_layers
 from prune.cli.tables import print_report
 from prune.methods import DEFAULT_METHOD
 from prune.methods.power import check_objective
@@ -47,8 +48,11 @@ def run_command(
         array,
         check_objective(objective),
     )
-    pruned = pipeline.run(settings)
+    console = Console()
+    with finished_layers(out / "progress") as progress:
+        pruned = pipeline.run(settings, progress=progress)
     pipeline.write(pruned, out)
+    progress.clear()
     write_views(out)
     loop.forget(out)
-    print_report(Console(), pruned.report)
+    print_report(console, pruned.report)

@@ -10,6 +10,7 @@ from prune.methods.base import BlockMethod, Ranking
 from prune.methods.lpvit import LPViT
 from prune.methods.magnitude import Magnitude
 from prune.methods.obs import BlockOBS
+from prune.methods.settings import with_settings
 from prune.methods.wanda import Wanda
 
 __all__ = [
@@ -24,8 +25,7 @@ __all__ = [
     "method_named",
 ]
 
-DEFAULT_METHOD = "lpvit-nopower"
-"""The power term is left out by default: a budget in cycles prices the hardware already."""
+DEFAULT_METHOD = "obs"
 
 METHODS: dict[str, Callable[[BlockShape], BlockMethod]] = {
     "magnitude": lambda block: Magnitude(block),
@@ -39,11 +39,12 @@ METHODS: dict[str, Callable[[BlockShape], BlockMethod]] = {
 
 
 def method_named(name: str, block: BlockShape) -> BlockMethod:
-    """The method that the command line calls `name`.
+    """The method that the command line calls `name`, as `obs` or `obs:balance=1.2,reselect=false`.
 
     Raises:
-        UserError: no such method.
+        UserError: no such method, or a setting that it does not have or cannot take.
     """
-    if name not in METHODS:
-        raise UserError(f"method {name!r}: unknown; choose one of {', '.join(METHODS)}")
-    return METHODS[name](block)
+    base, _, settings = name.partition(":")
+    if base not in METHODS:
+        raise UserError(f"method {base!r}: unknown; choose one of {', '.join(METHODS)}")
+    return with_settings(METHODS[base](block), settings, name)
