@@ -33,7 +33,11 @@ def fake_run(folder: Path, depth: int, shapes: dict[str, tuple[int, int]], curve
         name: random.random(shape) < 0.5
         for name, shape in {
             "patch_embed.proj": (4, 4),
-            **{f"blocks.{n}.{name}": shape for n in range(depth) for name, shape in shapes.items()},
+            **{
+                f"stages.{n}.blocks.{n}.{name}": shape
+                for n in range(depth)
+                for name, shape in shapes.items()
+            },
             "head": (1, 4),
         }.items()
     }
