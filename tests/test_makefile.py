@@ -165,8 +165,9 @@ def test_missing_tool_is_one_line(tmp_path: Path, missing: str) -> None:
 
 def test_clean_removes_artifacts_only(tmp_path: Path) -> None:
     folder, out = fresh(tmp_path), tmp_path / "out"
-    (out / "report").mkdir(parents=True)
-    for name in ("network.json", "report/report.md", "mine.txt"):
+    for name in ("report", "views"):
+        (out / name).mkdir(parents=True)
+    for name in ("network.json", "report/report.md", "views/masks.svg", "mine.txt"):
         (out / name).touch()
     (folder / "build" / "machines").mkdir(parents=True)
     assert make("clean", "OUT=out", folder=folder).returncode == 0

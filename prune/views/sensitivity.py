@@ -20,8 +20,10 @@ _ACROSS = 3
 """Plots side by side, at most."""
 _PLOT = (2.9, 2.2)
 """Inches of a plot; then what lies around and between plots."""
-_LEFT, _RIGHT, _TOP, _BOTTOM = 0.7, 1.3, 0.75, 0.55
+_LEFT, _TOP, _BOTTOM = 0.7, 0.75, 0.55
 _ASIDE, _BELOW = 0.25, 0.4
+_LETTER = 0.075
+"""Inches that a letter beside the plots takes at most, on average."""
 _DECADES = 7
 """Of distortion, at most."""
 _POINTS = 120
@@ -33,9 +35,11 @@ _DEPTHS = LinearSegmentedColormap.from_list("depth", colormaps["viridis"](np.lin
 def draw(run: Run) -> Figure:
     """Distortion on a log scale against the share of a layer's cycles saved, a plot a kind."""
     kinds = names.by_kind(run.curves)
-    beside = names.OTHERS in kinds and len(kinds) <= _ACROSS  # their names and the colours
-    figure, plots = _plots(len(kinds), 2 * _RIGHT if beside else _RIGHT, run.saved_unit)
     groups = [group for group in names.by_group(run.curves) if group]
+    words = [*groups, *kinds.get(names.OTHERS, ())]
+    right = 0.5 + _LETTER * max(map(len, words))
+    beside = names.OTHERS in kinds and len(kinds) <= _ACROSS  # their names and the colours
+    figure, plots = _plots(len(kinds), 2 * right if beside else right, run.saved_unit)
     scale = Normalize(0, max(1, len(groups) - 1))
     rows = {row["name"]: row for row in run.rows}
     for axes, (kind, members) in zip(plots, kinds.items(), strict=True):
@@ -63,7 +67,7 @@ def draw(run: Run) -> Figure:
     for axes in plots:
         axes.minorticks_off()
     if len(groups) > 1:
-        _depth_bar(figure, plots[0], _RIGHT if beside else 0.0, groups, scale)
+        _depth_bar(figure, plots[0], right if beside else 0.0, groups, scale)
     report = run.report
     title = f"{report['model']}, {report['method']}: a circle is what was chosen"
     width, height = figure.get_size_inches()

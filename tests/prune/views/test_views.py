@@ -33,7 +33,11 @@ def fake_run(folder: Path, depth: int, shapes: dict[str, tuple[int, int]], curve
         name: random.random(shape) < 0.5
         for name, shape in {
             "patch_embed.proj": (4, 4),
-            **{f"blocks.{n}.{name}": shape for n in range(depth) for name, shape in shapes.items()},
+            **{
+                f"stages.{n}.blocks.{n}.{name}": shape
+                for n in range(depth)
+                for name, shape in shapes.items()
+            },
             "head": (1, 4),
         }.items()
     }
@@ -215,5 +219,5 @@ def test_masks_of_another_run_are_refused(folder: Path, call: Call) -> None:
 def test_curves_of_another_run_are_refused(folder: Path) -> None:
     save_file({f"head.{kind}": np.ones(3) for kind in ("distortion", "cycles_saved")},
               folder / "curves.safetensors")  # fmt: skip
-    with pytest.raises(UserError, match="the curves of patch_embed.proj"):
+    with pytest.raises(UserError, match="the curves of patch_embed"):
         write_views(folder)
