@@ -100,11 +100,12 @@ class _VisitBeside(LayerCalls):
         module = layer.module
         beside, own = x.chunk(2)
         if layer.name not in self._dense:
-            own_bias = None if bias is None else bias.clone()
-            self._dense[layer.name] = (module.weight.clone(), own_bias)
+            before = None if module.bias is None else module.bias.clone()
+            self._dense[layer.name] = (module.weight.clone(), before)
             self._visit(layer, tokens_in(module, beside), tokens_in(module, own))
-        # `bias` is the module's own, which the visit may have changed, or made for this call.
         weight, dense_bias = self._dense[layer.name]
+        if bias is not module.bias:  # made for this call
+            dense_bias = bias
         return torch.cat([compute(beside, weight, dense_bias), compute(own, module.weight, bias)])
 
 

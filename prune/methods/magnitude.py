@@ -22,7 +22,7 @@ class Magnitude(BlockMethod):
 
     @property
     def needs_images(self) -> bool:
-        return False
+        return self.update != "off"
 
     def rank(
         self,

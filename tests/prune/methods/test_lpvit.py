@@ -156,5 +156,5 @@ def test_setting_out_of_range_is_refused(settings: dict, named: str) -> None:
 
 
 def test_unknown_method_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UserError, match="'random': unknown; choose one of magnitude, lpvit"):
+    with pytest.raises(UserError, match="'random': unknown; choose one of magnitude, wanda"):
         method_named("random", (16, 16))
