@@ -122,7 +122,7 @@ lint: setup
 
 clean:
 	@if cd -- "$$OUT" 2> /dev/null; then \
-	  rm -rf config.json network.json network.safetensors pruned.json pruned.safetensors \
+	  rm -rf config.json network.json network.safetensors model.onnx pruned.json pruned.safetensors \
 	    masks.safetensors curves.safetensors loop.json program.json program.bin cycles.json timeline.json \
 	    closed waves.fst report views progress settings; \
 	  cd "$$ROOT"; \

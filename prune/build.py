@@ -45,9 +45,12 @@ def build(name: str, timm_name: str, arguments: dict[str, Any], device: str) -> 
 
 
 def with_size(model: Any, arguments: dict[str, Any]) -> nn.Module:
-    """`model` with an image size that was asked for in its configuration: not all keep it."""
-    size, config = arguments.get("img_size"), pretrained_config(model)
-    if size is not None and config:
-        channels = config.get("input_size", (3,))[0]
-        model.pretrained_cfg = {**config, "input_size": (channels, size, size)}
+    """`model` with the images that were asked for in its configuration: not all keep them."""
+    config = pretrained_config(model)
+    if config:
+        channels, height, width = config.get("input_size", (3, 224, 224))
+        size = arguments.get("img_size")
+        height, width = (height, width) if size is None else (size, size)
+        shape = arguments.get("in_chans", channels), height, width
+        model.pretrained_cfg = {**config, "input_size": shape}
     return model

@@ -16,8 +16,8 @@ def pretrained_config(model: nn.Module) -> dict[str, Any]:
 def image_shape(model: nn.Module) -> tuple[int, int, int] | None:
     """Channels, height and width of an input image; None when nothing says it.
 
-    The patch embedding or the model knows its size, or else timm's `input_size`; the channels are
-    those of the first convolution.
+    The patch embedding or the model knows its size and the model its channels, or else timm's
+    `input_size`, or for the channels the first convolution.
     """
     described = pretrained_config(model).get("input_size")
     for holder in (getattr(model, "patch_embed", None), model):
@@ -29,7 +29,8 @@ def image_shape(model: nn.Module) -> tuple[int, int, int] | None:
     if size is None:
         return None
     height, width = (size, size) if isinstance(size, int) else size
-    convolution = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
-    if convolution is None:
-        return (described[0] if described else 3), height, width
-    return convolution.in_channels, height, width
+    channels = getattr(model, "in_chans", None) or (described[0] if described else None)
+    if channels is None:
+        convolution = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+        channels = 3 if convolution is None else convolution.in_channels
+    return channels, height, width

@@ -88,6 +88,14 @@ def test_size_of_the_images_follows_an_override_that_the_model_does_not_keep() -
     assert load_quietly("levit_128s:img_size=96").image_shape == (3, 96, 96)
 
 
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [("deit_t:depth=1,in_chans=1", 1), ("levit_128s:in_chans=1", 1), ("csatv2", 3)],
+)
+def test_channels_of_the_images_are_those_the_model_takes(name: str, channels: int) -> None:
+    assert load_quietly(name).image_shape[0] == channels
+
+
 def test_stages_are_given_by_one_number_each() -> None:
     overrides = parse_name("swin_tiny_patch4_window7_224:depths=1x2,window_size=4").overrides
     assert overrides == {"depths": (1, 2), "window_size": 4}
