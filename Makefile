@@ -114,6 +114,7 @@ pnr: setup
 
 bench: .venv/bench.stamp
 	@$(RUN) -m sim bench
+	@$(RUN) -m prune bench
 
 lint: setup
 	@$(RUN) -m ruff check .

@@ -4,6 +4,7 @@ import typer
 
 from prune.cli.accuracy import accuracy
 from prune.cli.apply import apply_command
+from prune.cli.bench import bench
 from prune.cli.close import close
 from prune.cli.compare import compare_units
 from prune.cli.export import export
@@ -29,3 +30,4 @@ app.command("sweep")(sweep_command)
 app.command("show")(show)
 app.command("apply")(apply_command)
 app.command("export")(export)
+app.command("bench")(bench)
