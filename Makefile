@@ -124,7 +124,7 @@ clean:
 	@if cd -- "$$OUT" 2> /dev/null; then \
 	  rm -rf config.json network.json network.safetensors pruned.json pruned.safetensors \
 	    masks.safetensors curves.safetensors loop.json program.json program.bin cycles.json timeline.json \
-	    closed waves.fst report settings; \
+	    closed waves.fst report views settings; \
 	  cd "$$ROOT"; \
 	  rmdir -- "$$OUT" 2> /dev/null || true; \
 	fi

@@ -64,6 +64,7 @@ network.json: config.json settings/prune
 	  $${BUDGET:+"--$${UNIT:-cycles}" "$$BUDGET"} $${CYCLES:+--cycles "$$CYCLES"} \
 	  $${ENERGY:+--energy "$$ENERGY"} $${METHOD:+--method "$$METHOD"} \
 	  $${BLOCK:+--block "$$BLOCK"} $${CKPT:+--ckpt "$$CKPT"} $${DATA:+--data "$$DATA"}
+	[ -e $@ ] || { echo "error: $$MODEL is pruned, but cannot be compiled; see $$OUT/pruned.json" >&2; exit 2; }
 
 program.json: network.json settings/compile
 	@$(FLOW)

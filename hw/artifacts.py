@@ -57,7 +57,7 @@ def write_json(path: Path, value: Any) -> None:
 def write_tensors(
     path: Path, tensors: dict[str, NDArray[Any]], metadata: dict[str, str] | None = None
 ) -> None:
-    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     with replacing(path) as temporary:
         save_file(contiguous, temporary, metadata)
 

@@ -1,8 +1,9 @@
 """Weight blocks: every prunable layer of a ViT as a 2-D matrix cut into (out, in) blocks.
 
-A linear layer is its weight; a patch convolution is its weight with (channel, row, column)
-flattened, as the array sees it. The grid need not divide the matrix: blocks at the lower and right
-edges are partial. Layers go by their module path, e.g. `blocks.0.attn.qkv`.
+A linear layer is its weight; a convolution is its weight with (channel, row, column) flattened, as
+the array sees a patch. `prune.reach` says which layers these are. The grid need not divide the
+matrix: blocks at the lower and right edges are partial. Layers go by their module path, e.g.
+`blocks.0.attn.qkv`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from hw.config import ArrayConfig
 from hw.errors import UserError
+from prune.reach import why_dense
 
 BlockShape = tuple[int, int]
 """(output features, input features) of a block."""
@@ -69,13 +71,13 @@ class BlockGrid:
     def total(self) -> int:
         return math.prod(self.size)
 
-    def sums(self, matrix: Tensor) -> Tensor:
-        """Sum of `matrix` (out, in) over every block: float64 of `size`."""
+    def sums(self, matrix: Tensor) -> NDArray[np.float64]:
+        """Sum of `matrix` (out, in) over every block, of `size`."""
         rows, cols = self.size
         pad_out = rows * self.block[0] - self.shape[0]
         pad_in = cols * self.block[1] - self.shape[1]
         padded = nn.functional.pad(matrix.double(), (0, pad_in, 0, pad_out))
-        return padded.view(rows, self.block[0], cols, self.block[1]).sum(dim=(1, 3))
+        return padded.view(rows, self.block[0], cols, self.block[1]).sum(dim=(1, 3)).cpu().numpy()
 
     def pieces(self, piece: tuple[int, int]) -> NDArray[np.int64]:
         """Number of `piece` (out, in) tiles that each block covers, partial ones included."""
@@ -118,7 +120,7 @@ class BlockMask:
 
 @dataclass(frozen=True)
 class PrunableLayer:
-    """A linear layer or patch convolution and its grid of blocks."""
+    """A linear layer or convolution and its grid of blocks."""
 
     name: str
     module: nn.Linear | nn.Conv2d
@@ -130,7 +132,7 @@ class PrunableLayer:
 
 
 def prunable_layers(model: nn.Module, block: BlockShape) -> list[PrunableLayer]:
-    """Every linear layer and ungrouped convolution of `model`, in the order of its modules.
+    """Every linear layer and convolution of `model` that `prune.reach` finds prunable, in order.
 
     In a timm VisionTransformer: the patch embedding, four layers a block, and the heads.
 
@@ -138,8 +140,10 @@ def prunable_layers(model: nn.Module, block: BlockShape) -> list[PrunableLayer]:
         UserError: the model has none.
     """
     layers = []
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1):
+    for name, reason in why_dense(model).items():
+        if reason is None:
+            module = model.get_submodule(name)
+            assert isinstance(module, nn.Linear | nn.Conv2d)
             out_features, *rest = module.weight.shape
             grid = BlockGrid((out_features, math.prod(rest)), block)
             layers.append(PrunableLayer(name, module, grid))

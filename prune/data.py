@@ -13,7 +13,8 @@ from torch import Tensor
 
 from hw.errors import UserError
 from prune.demo import BundledSplit, load_bundled
-from prune.models import LoadedModel, pretrained_config
+from prune.image_shape import pretrained_config
+from prune.models import LoadedModel
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _FILTERS = {

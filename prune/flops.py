@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -15,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from hw.ir import Network
 from prune.blocks import BlockMask, PrunableLayer
 from prune.budget import Unit
+from prune.reach import uses
 from sim.work import dense_macs, product
 
 
@@ -43,13 +41,21 @@ class FlopCost:
     def of_model(cls, model: nn.Module, image: Tensor) -> FlopCost:
         """The cost of a float model, which need not have an integer form.
 
-        The model runs once on one image (channels, height, width), normalized. Counted is what
-        `torch.utils.flop_counter` sees: linear layers, convolutions and matrix products, those of
-        attention included. A layer's rows are those of all its calls.
+        The model runs once on an image of the shape of `image`, (channels, height, width).
+        Counted is what `torch.utils.flop_counter` sees: linear layers, convolutions and matrix
+        products, those of attention included. A layer's rows are those of all its uses.
+
+        Raises:
+            UserError: the model cannot run such an image.
         """
-        counter = FlopCounterMode(display=False)
-        with torch.no_grad(), _rows_of_layers(model) as rows, counter:
-            model(image[None])
+        channels, height, width = image.shape
+        with FlopCounterMode(display=False) as counter:
+            used = uses(model, (channels, height, width))
+        rows = {
+            name: used[id(module.weight)].positions
+            for name, module in model.named_modules()
+            if isinstance(module, nn.Linear | nn.Conv2d) and id(module.weight) in used
+        }
         return cls(counter.get_total_flops() // 2, rows)
 
     def saved(self, layer: PrunableLayer, order: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -62,26 +68,3 @@ class FlopCost:
             for name, mask in masks.items()
         )
         return self.dense - removed
-
-
-@contextmanager
-def _rows_of_layers(model: nn.Module) -> Iterator[dict[str, int]]:
-    """Counts the rows that go through every linear layer and convolution while it is open."""
-    layers = {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)}
-    rows = dict.fromkeys(layers, 0)
-
-    def count(name: str, features: int) -> Any:
-        def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            rows[name] += output.numel() // features
-
-        return add
-
-    hooks = [
-        module.register_forward_hook(count(name, module.weight.shape[0]))
-        for name, module in layers.items()
-    ]
-    try:
-        yield rows
-    finally:
-        for hook in hooks:
-            hook.remove()

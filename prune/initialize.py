@@ -4,7 +4,8 @@ Default initializations leave attention uniform, norms without effect and biases
 they exercise little of an integer pipeline. Here every weight matrix keeps the variance of its
 input, output channels differ in size by a few times, norms and biases are spread, and attention
 logits have a standard deviation near 1.5. Residual branches are damped by the square root of the
-depth, so that the residual stream grows gently.
+depth, so that the residual stream grows gently. What this file does not know of a model (relative
+position tables, batch norms) keeps timm's own initialization.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import math
 
 import torch
-from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 _CHANNEL_SPREAD = 0.35
@@ -33,20 +33,24 @@ class _Generator:
 
 
 @torch.no_grad()
-def initialize(model: VisionTransformer, seed: int) -> None:
-    """Overwrite every parameter of `model`, the same way for the same seed."""
+def initialize(model: nn.Module, seed: int) -> None:
+    """Overwrite the weights, norms, scales and tokens of `model`, alike for the same seed."""
     generator = _Generator(seed)
-    for name, module in model.named_modules():
+    modules = dict(model.named_modules())
+    depth = max(1, sum(name.endswith("mlp.fc2") for name in modules))
+    for name, module in modules.items():
         if isinstance(module, nn.Linear | nn.Conv2d):
-            _initialize_linear(name, module, len(model.blocks), generator)
-        elif isinstance(module, nn.LayerNorm):
+            _initialize_linear(name, module, depth, generator)
+        elif isinstance(module, nn.LayerNorm) and module.elementwise_affine:
             module.weight.copy_(generator.spread(module.weight.shape))
             module.bias.copy_(0.2 * generator.normal(module.bias.shape))
-        elif hasattr(module, "gamma"):  # LayerScale
-            module.gamma.copy_(generator.spread(module.gamma.shape))
+        else:  # LayerScale, and the layer scales that other models' blocks hold themselves
+            for parameter_name, parameter in module.named_parameters(recurse=False):
+                if parameter_name.startswith("gamma"):
+                    parameter.copy_(generator.spread(parameter.shape))
     for name in ("cls_token", "reg_token", "dist_token", "pos_embed"):
         parameter = getattr(model, name, None)
-        if parameter is not None:
+        if isinstance(parameter, nn.Parameter):
             parameter.copy_(0.5 * generator.normal(parameter.shape))
 
 

@@ -84,6 +84,8 @@ def log_measurement(out: Path) -> list[Round]:
         UserError: when a file is missing or damaged, or the measurement is not of this pruning.
     """
     report = read_report(out)
+    if "why_not_compiled" in report:
+        raise UserError(f"{out}: not compiled ({report['why_not_compiled']}), so nothing to close")
     measured = _measured_cycles(out, report)
     rounds = read_rounds(out)
     try:

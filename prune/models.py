@@ -1,4 +1,4 @@
-"""Getting a Vision Transformer with weights: `load_model`."""
+"""Getting a transformer of timm with weights: `load_model`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from hw.errors import UserError
+from prune.build import arguments_of, build, with_size
 from prune.checkpoint import load_state, read_checkpoint
+from prune.image_shape import image_shape, pretrained_config
 from prune.initialize import initialize
 from prune.names import DEMO, ModelName, parse_name
 from prune.pretrained import why_unavailable
-from prune.support import unsupported_feature
+from prune.support import why_not_compilable, why_not_prunable
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -28,7 +30,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class LoadedModel:
     """A float model in evaluation mode, and where it came from."""
 
-    model: VisionTransformer
+    model: nn.Module
     name: str
     weights_source: str
     """`bundled demo`, `checkpoint <file name>`, `timm pretrained`, or `random (seed N)`."""
@@ -46,15 +48,35 @@ class LoadedModel:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of an input image."""
-        height, width = self.model.patch_embed.img_size
-        return self.model.in_chans, height, width
+        """Channels, height and width of an input image.
+
+        Raises:
+            UserError: the model does not say.
+        """
+        shape = image_shape(self.model)
+        if shape is None:
+            raise UserError(f"model {self.name!r}: does not say its image size; set img_size")
+        return shape
+
+    def compilable(self) -> VisionTransformer:
+        """The model as one that the compiler runs.
+
+        Raises:
+            UserError: the compiler cannot run it; with what can be done instead.
+        """
+        _check_compilable(self.name, self.model)
+        assert isinstance(self.model, VisionTransformer)
+        return self.model
 
 
-def pretrained_config(model: nn.Module) -> dict[str, Any]:
-    """timm's description of a model's weights and preprocessing; empty for models not from timm."""
-    config: Any = getattr(model, "pretrained_cfg", None)
-    return config or {}
+def _check_compilable(name: str, model: nn.Module) -> None:
+    reason = why_not_compilable(model)
+    if reason is not None:
+        raise UserError(
+            f"model {name!r}: cannot be compiled ({reason}); prune it in FLOPs with "
+            "`python -m prune run ... --flops SHARE`, export it with "
+            "`python -m prune export`, or choose a plain ViT or DeiT, as deit_s"
+        )
 
 
 def _to_stderr(line: str) -> None:
@@ -66,6 +88,7 @@ def load_model(
     checkpoint: Path | None = None,
     seed: int = 0,
     say: Callable[[str], None] = _to_stderr,
+    to_compile: bool = False,
 ) -> LoadedModel:
     """Build the model called `name` and give it weights.
 
@@ -78,17 +101,19 @@ def load_model(
         checkpoint: a `.safetensors` or `.pth` file.
         seed: of random weights.
         say: takes the lines for the user's terminal.
+        to_compile: refuse a model that the compiler cannot run, before its weights are looked for.
 
     Raises:
-        UserError: the name is unknown, the model is no Vision Transformer or has a feature
-            without integer form, or the checkpoint is damaged or belongs to another model.
+        UserError: the name is unknown, the model is no Vision Transformer, or the checkpoint is
+            damaged or belongs to another model.
     """
     parsed = parse_name(name)
     state = read_checkpoint(checkpoint) if checkpoint is not None else None
+    model: nn.Module
     if parsed.timm_name == DEMO:
         model, source = _load_demo(checkpoint, state)
     else:
-        model, source = _load_timm(name, parsed, checkpoint, state, seed, say)
+        model, source = _load_timm(name, parsed, checkpoint, state, seed, say, to_compile)
     mean, std = _normalization(parsed, model)
     return LoadedModel(
         model=model.eval().requires_grad_(False),
@@ -121,11 +146,24 @@ def _load_timm(
     state: dict[str, torch.Tensor] | None,
     seed: int,
     say: Callable[[str], None],
-) -> tuple[VisionTransformer, str]:
+    to_compile: bool,
+) -> tuple[nn.Module, str]:
     arguments: dict[str, Any] = dict(parsed.overrides)
+    model = build(name, parsed.timm_name, arguments, "meta")
+    reason = why_not_prunable(model)
+    if reason is not None:
+        raise UserError(f"model {name!r}: {reason}; choose one, as deit_s")
     if state is not None:
-        arguments = {**_arguments_of(state, arguments), **arguments}
-    model = _build(name, parsed.timm_name, arguments)
+        arguments = {**arguments_of(state, model), **arguments}
+        model = build(name, parsed.timm_name, arguments, "meta")
+    if to_compile:
+        _check_compilable(name, model)
+    if why_not_compilable(model) is None:
+        model = model.to_empty(device="cpu")  # everything in it is overwritten
+    else:
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(seed)
+            model = build(name, parsed.timm_name, arguments, "cpu")
     if checkpoint is not None and state is not None:
         load_state(model, state, checkpoint, name)
         return model, f"checkpoint {checkpoint.name}"
@@ -133,7 +171,7 @@ def _load_timm(
     if reason is None:
         try:
             pretrained: Any = timm.create_model(parsed.timm_name, pretrained=True, **arguments)
-            return pretrained, "timm pretrained"
+            return with_size(pretrained, arguments), "timm pretrained"
         except Exception as error:  # whatever the hub, the network or the disk raises
             reason = f"the download failed: {str(error).splitlines()[0]}"
     initialize(model, seed)
@@ -144,44 +182,8 @@ def _load_timm(
     return model, f"random (seed {seed})"
 
 
-def _arguments_of(state: dict[str, torch.Tensor], given: dict[str, Any]) -> dict[str, Any]:
-    """What a checkpoint says about its model: the classes, and layer scales folded away."""
-    found: dict[str, Any] = {}
-    if "head.weight" in state:
-        found["num_classes"] = state["head.weight"].shape[0]
-    if "blocks.0.norm1.weight" in state and "blocks.0.ls1.gamma" not in state:
-        found["init_values"] = 0.0  # timm drops None, and takes 0 for no layer scale
-    return {key: value for key, value in found.items() if key not in given}
-
-
-def _build(name: str, timm_name: str, arguments: dict[str, Any]) -> VisionTransformer:
-    try:
-        with torch.device("meta"):  # every parameter is overwritten later
-            model = timm.create_model(timm_name, pretrained=False, **arguments)
-    except (TypeError, ValueError, AssertionError, RuntimeError) as error:
-        given = ", ".join(f"{key}={value}" for key, value in arguments.items())
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(
-            f"model {name!r}: {timm_name} cannot be built with {given or 'its defaults'} "
-            f"({reason}); change them"
-        ) from error
-    if getattr(model, "rope", None) is not None:
-        raise UserError(f"model {name!r}: rotary position embedding (RoPE) is not supported")
-    if not isinstance(model, VisionTransformer):
-        raise UserError(
-            f"model {name!r}: {type(model).__name__} is not timm's VisionTransformer; "
-            "choose a ViT or DeiT, as deit_s"
-        )
-    feature = unsupported_feature(model)
-    if feature is not None:
-        raise UserError(
-            f"model {name!r}: {feature} is not supported; choose a plain ViT or DeiT, as deit_s"
-        )
-    return model.to_empty(device="cpu")
-
-
 def _normalization(
-    parsed: ModelName, model: VisionTransformer
+    parsed: ModelName, model: nn.Module
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     if parsed.timm_name == DEMO:
         from prune.demo import MEAN, STD
@@ -190,7 +192,9 @@ def _normalization(
     config = pretrained_config(model)
     mean = tuple(config.get("mean") or IMAGENET_MEAN)
     std = tuple(config.get("std") or IMAGENET_STD)
-    if len(mean) == model.in_chans:
+    shape = image_shape(model)
+    channels = len(mean) if shape is None else shape[0]
+    if len(mean) == channels:
         return mean, std
-    average = [(sum(values) / len(values),) * model.in_chans for values in (mean, std)]
+    average = [(sum(values) / len(values),) * channels for values in (mean, std)]
     return average[0], average[1]

@@ -1,4 +1,7 @@
-"""Model names: short names, timm names, and overrides as in `deit_s:img_size=96,num_classes=10`."""
+"""Model names: short names, timm names, and overrides as in `deit_s:img_size=96,num_classes=10`.
+
+Models of several stages take a number a stage: `swin_tiny_patch4_window7_224:depths=2x2x6x2`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ SHORT_NAMES = {
     "deit_b": "deit_base_patch16_224",
 }
 
-Value = int | float | bool | str
+Value = int | float | bool | str | tuple[int, ...]
 
 _INTEGERS = (
     "img_size",
@@ -24,14 +27,15 @@ _INTEGERS = (
     "in_chans",
     "num_classes",
     "embed_dim",
-    "depth",
-    "num_heads",
     "reg_tokens",
+    "window_size",
 )
+_STAGED = ("depth", "depths", "num_heads", "heads", "base_dims")
+"""Whole numbers, or one a stage, as in 2x2x6x2."""
 _FLOATS = ("mlp_ratio", "init_values")
 _FLAGS = ("class_token", "no_embed_class", "pre_norm", "qkv_bias")
 _WORDS = ("global_pool",)
-OVERRIDES = (*_INTEGERS, *_FLOATS, *_FLAGS, *_WORDS)
+OVERRIDES = (*_INTEGERS, *_STAGED, *_FLOATS, *_FLAGS, *_WORDS)
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ def _parse_value(key: str, text: str) -> Value:
             return float(text)
         except ValueError:
             raise ValueError("a number") from None
-    if not text.isdecimal():
-        raise ValueError("a whole number")
-    return int(text)
+    parts = text.split("x") if key in _STAGED else [text]
+    if not all(part.isdecimal() for part in parts):
+        raise ValueError("a whole number" + (", nor one a stage" if key in _STAGED else ""))
+    numbers = tuple(int(part) for part in parts)
+    return numbers if len(numbers) > 1 else numbers[0]

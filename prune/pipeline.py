@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,24 +27,28 @@ from prune.blocks import (
     prunable_layers,
 )
 from prune.budget import FIGURES, Budget, Cost, Unit, check_budgets
+from prune.calibration.store import Store
 from prune.data import calibration_images, calibration_source
+from prune.device import accelerated
+from prune.export import export_onnx
 from prune.flops import FlopCost
 from prune.methods import BlockMethod, Ranking, method_named
 from prune.methods.power import Objective, with_objective
 from prune.models import LoadedModel, load_model
 from prune.price import CycleCost, EnergyCost, Machine
 from prune.quantize import normalize, quantize
+from prune.reach import why_dense
 from prune.report import Figures, figures, layer_rows, optimality, totals
 from prune.spend import TOLERANCE, Allocation, spend
+from prune.support import why_not_compilable
 
 FORMAT_VERSION = 2
 RANDOM_WARNING = "the weights are random: cycles hold, accuracy and distortion mean nothing"
 _SHAPE_IMAGES = 2
 _ROUNDS = 5
+_REFITS = 2
 _CLOSE_ENOUGH = 0.002
 """Share of the budget that the quantized network may miss it by."""
-_GRADIENT_IMAGES = 32
-"""Images for gradients unless their number is given; the demo, being small, takes them all."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Source:
     data: Path | None = None
     seed: int = 0
     images: int | None = None
-    """Calibration images; None: as many as `prune.data` likes, fewer for gradients."""
+    """Calibration images; None: as many as `prune.data` likes."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,22 @@ class Prepared:
     config: ArrayConfig
     layers: list[PrunableLayer]
     rankings: dict[str, Ranking]
+    store: Store = field(default_factory=Store)
+    """Of what the method has finished."""
     _costs: dict[Unit, Cost] = field(default_factory=dict, repr=False)
+
+    @property
+    def inputs(self) -> Tensor:
+        """The calibration images as the model takes them."""
+        return normalize(self.loaded, self.calibration)
+
+    def apply_(self, allocation: Allocation) -> Allocation:
+        """Prune the dense model in place as allocated, with the masks that hold then."""
+        method, model = self.method, self.loaded.model
+        with accelerated(model) as device:
+            inputs = self.inputs.to(device)
+            masks = method.apply_(model, self.layers, allocation.masks, inputs, self.store)
+        return replace(allocation, masks=masks)
 
     def allocate(
         self, budgets: Mapping[Unit, float], aims: Mapping[Unit, float] | None = None
@@ -178,10 +198,8 @@ class Prepared:
 
     def _on_machine(self) -> dict[Unit, Cost]:
         if self.dense is None:
-            raise UserError(
-                f"model {self.loaded.name!r}: has no cost in cycles or energy, because it does not "
-                "run on the array; give its budget as --flops"
-            )
+            self.loaded.compilable()
+            raise AssertionError("a model that compiles was not quantized")
         machine = Machine(self.dense, self.config)
         cycles = CycleCost(machine)
         return {"cycles": cycles, "energy": EnergyCost(machine, cycles)}
@@ -189,7 +207,7 @@ class Prepared:
     def _flops(self) -> Cost:
         if self.dense is not None:
             return FlopCost.of_network(self.dense)
-        return FlopCost.of_model(self.loaded.model, normalize(self.loaded, self.calibration)[0])
+        return FlopCost.of_model(self.loaded.model, self.inputs[0])
 
 
 @dataclass(frozen=True)
@@ -198,7 +216,8 @@ class Pruned:
 
     network: Network | None
     """None: the model has no integer form."""
-    state: dict[str, Tensor]
+    loaded: LoadedModel
+    """With the pruned weights."""
     masks: dict[str, BlockMask]
     report: dict[str, Any]
     curves: dict[str, NDArray[Any]]
@@ -211,23 +230,44 @@ def prepare(
     block: BlockShape,
     config: ArrayConfig,
     objective: Objective = "method",
+    units: Iterable[Unit] = ("cycles",),
+    store: Store | None = None,
 ) -> Prepared:
-    """Load and quantize the model, and rank its blocks.
+    """Load the model, rank its blocks, and quantize it if it can be compiled.
+
+    Args:
+        units: those of the budgets to come: only in FLOPs has every model a cost.
 
     Raises:
         UserError: on any input that cannot be used.
     """
     check_block(block, config)
     method = method_named(method_name, block)
-    loaded = load_model(source.model, source.checkpoint, source.seed)
+    to_compile = set(units) != {"flops"}
+    loaded = load_model(source.model, source.checkpoint, source.seed, to_compile=to_compile)
     calibration = calibration_images(loaded, source.data, source.images, source.seed)
+    compiles = why_not_compilable(loaded.model) is None
+    dense = quantize(loaded, calibration[:_SHAPE_IMAGES], block) if compiles else None
     layers = prunable_layers(loaded.model, block)
-    whole = loaded.is_demo or source.images is not None
-    for_ranking = calibration if whole else calibration[:_GRADIENT_IMAGES]
-    rankings = method.rank(loaded.model, layers, normalize(loaded, for_ranking))
-    rankings = with_objective(rankings, layers, objective)
-    dense = quantize(loaded, calibration[:_SHAPE_IMAGES], block)
-    return Prepared(loaded, calibration, dense, method, config, layers, rankings)
+    return rank(loaded, calibration, dense, method, config, layers, objective, store)
+
+
+def rank(
+    loaded: LoadedModel,
+    calibration: Tensor,
+    dense: Network | None,
+    method: BlockMethod,
+    config: ArrayConfig,
+    layers: list[PrunableLayer],
+    objective: Objective = "method",
+    store: Store | None = None,
+) -> Prepared:
+    """Rank the blocks of a dense model; see `Prepared`."""
+    prepared = Prepared(loaded, calibration, dense, method, config, layers, {}, store or Store())
+    with accelerated(loaded.model) as device:
+        inputs = prepared.inputs.to(device)
+        rankings = method.rank(loaded.model, layers, inputs, prepared.store)
+    return replace(prepared, rankings=with_objective(rankings, layers, objective))
 
 
 def run(settings: Settings, aims: Mapping[Unit, float] | None = None) -> Pruned:
@@ -241,7 +281,12 @@ def run(settings: Settings, aims: Mapping[Unit, float] | None = None) -> Pruned:
         UserError: on any input that cannot be used, and when a budget cannot be reached.
     """
     prepared = prepare(
-        settings.source, settings.method, settings.block, settings.config, settings.objective
+        settings.source,
+        settings.method,
+        settings.block,
+        settings.config,
+        settings.objective,
+        settings.budgets,
     )
     loaded = prepared.loaded
     dense = {name: tensor.clone() for name, tensor in loaded.model.state_dict().items()}
@@ -250,23 +295,15 @@ def run(settings: Settings, aims: Mapping[Unit, float] | None = None) -> Pruned:
         unit: limits.get(unit, share * prepared.cost(unit).dense)
         for unit, share in settings.budgets.items()
     }
-    fitting = limits
-    for _ in range(_ROUNDS):
-        tried = _attempt(settings, prepared, dense, limits)
-        missed = _missed(goals, tried)
-        if not missed:
-            break
-        if min(missed.values()) > 0:
-            fitting = limits
-        limits = limits | {u: limits.get(u, goals[u]) + off for u, off in missed.items()}
-    else:  # blocks are too coarse to spend a budget: the last that kept to all of them
-        tried = _attempt(settings, prepared, dense, fitting)
+    attempts = partial(_attempt, settings, prepared, dense)
+    limits, tried = _approach(goals, limits, partial(attempts, refit=False), _ROUNDS)
+    # Refitting may choose other blocks, of which quantization empties others.
+    _, tried = _approach(goals, limits, partial(attempts, refit=True), _REFITS)
     allocation, network, predicted = tried.allocation, tried.network, tried.predicted
     report = _report(settings, prepared, allocation, predicted, aims)
     if network is not None:
         network.info |= {key: report[key] for key in _INFO if key in report}
-    state = {name: tensor.detach() for name, tensor in loaded.model.state_dict().items()}
-    return Pruned(network, state, allocation.masks, report, prepared.curves())
+    return Pruned(network, loaded, allocation.masks, report, prepared.curves())
 
 
 @dataclass(frozen=True)
@@ -278,25 +315,54 @@ class _Attempt:
     predicted: Figures | None
 
 
+def _approach(
+    goals: Mapping[Unit, float],
+    limits: Mapping[Unit, float],
+    attempt: Callable[[Mapping[Unit, float]], _Attempt],
+    rounds: int,
+) -> tuple[Mapping[Unit, float], _Attempt]:
+    """Move limits until an attempt within them meets the goals; the limits, and the attempt.
+
+    Where blocks are too coarse for that: the last that kept to all goals, else the first.
+    """
+    fitting = limits
+    for _ in range(rounds):
+        tried = attempt(limits)
+        missed = _missed(goals, tried)
+        if not missed:
+            return limits, tried
+        if min(missed.values()) > 0:
+            fitting = limits
+        limits = {**limits, **{u: limits.get(u, goals[u]) + off for u, off in missed.items()}}
+    return fitting, attempt(fitting)
+
+
 def _attempt(
     settings: Settings,
     prepared: Prepared,
     dense: Mapping[str, Tensor],
     limits: Mapping[Unit, float],
+    refit: bool,
 ) -> _Attempt:
     """Prune the model within `limits` and quantize it.
 
     Args:
         dense: its weights before pruning.
+        refit: update the surviving weights, and calibrate with all images; otherwise the network
+            is only good for counting.
     """
     loaded = prepared.loaded
     allocation = prepared.allocate(settings.budgets, limits)
     loaded.model.load_state_dict(dense)
-    apply_masks_(loaded.model, allocation.masks)
+    if refit:
+        allocation = prepared.apply_(allocation)
+    else:
+        apply_masks_(loaded.model, allocation.masks)
     if prepared.dense is None:
         return _Attempt(allocation, None, None)
     images_from = calibration_source(loaded, settings.source.data)
-    network = quantize(loaded, prepared.calibration, settings.block, images_from)
+    pixels = prepared.calibration if refit else prepared.calibration[:_SHAPE_IMAGES]
+    network = quantize(loaded, pixels, settings.block, images_from)
     return _Attempt(allocation, network, figures(network, settings.config))
 
 
@@ -331,12 +397,14 @@ def _report(
     predicted: Figures | None,
     aims: Mapping[Unit, float] | None,
 ) -> dict[str, Any]:
+    model = prepared.loaded.model
     dense = None if prepared.dense is None else figures(prepared.dense, settings.config)
     flops = prepared.cost("flops")
     report: dict[str, Any] = {
         "format": FORMAT_VERSION,
         **settings.to_dict(),
         "weights_source": prepared.loaded.weights_source,
+        "compiled": dense is not None,
         "aims": dict(aims or {}),
         **totals(
             settings.budgets,
@@ -348,29 +416,42 @@ def _report(
         ),
         "optimality": optimality(allocation),
         "layers": layer_rows(allocation, dense, predicted),
+        "left_dense": [
+            {"name": name, "reason": reason} for name, reason in why_dense(model).items() if reason
+        ],
     }
+    if dense is None:
+        report["why_not_compiled"] = why_not_compilable(model)
     if prepared.loaded.random:
         report["warning"] = RANDOM_WARNING
     return report
 
 
 def write(pruned: Pruned, out: Path) -> None:
-    """Write the pruned model, its masks, curves and report, and its IR if it has one, into `out`.
+    """Write the pruned model, its masks, curves and report, and its IR into `out`.
 
     `pruned.safetensors` is the float state dict in timm's names, `masks.safetensors` one bool array
-    (block rows, block columns) a layer, `curves.safetensors` as `Prepared.curves`.
+    (block rows, block columns) a layer, `curves.safetensors` as `Prepared.curves`. A model that the
+    compiler cannot run has no IR, but `model.onnx`, in float.
     """
+    state = pruned.loaded.model.state_dict()
     write_tensors(
         out / "pruned.safetensors",
-        {name: tensor.cpu().numpy() for name, tensor in pruned.state.items()},
+        {name: tensor.cpu().numpy() for name, tensor in state.items()},
         # One entry: safetensors writes several in no fixed order.
         {"about": "{model}, weights: {weights_source}, pruned by {method}".format(**pruned.report)},
     )
     write_tensors(out / "masks.safetensors", _mask_arrays(pruned.masks))
     write_tensors(out / "curves.safetensors", pruned.curves)
     write_json(out / "pruned.json", pruned.report)
+    in_float = out / "model.onnx"
     if pruned.network is not None:
         save_network(pruned.network, out)
+        in_float.unlink(missing_ok=True)
+        return
+    for stale in ("network.json", "network.safetensors"):
+        (out / stale).unlink(missing_ok=True)
+    export_onnx(pruned.loaded, in_float)
 
 
 def _mask_arrays(masks: Mapping[str, BlockMask]) -> dict[str, Any]:

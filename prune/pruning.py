@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from torch import Tensor, nn
 
-from prune.blocks import apply_masks_, prunable_layers
+from prune.blocks import prunable_layers
 from prune.budget import Budget
+from prune.calibration.store import Store
 from prune.methods import BlockMethod
 from prune.spend import Allocation, spend
 
@@ -17,16 +19,20 @@ def prune_(
     method: BlockMethod,
     budget: Budget | Sequence[Budget],
     calibration: Tensor,
+    store: Store | None = None,
 ) -> Allocation:
-    """Zero blocks of `model` in place until it costs at most `budget`, or all of several.
+    """Remove blocks of `model` in place until it costs at most `budget`, or all of several.
 
     Args:
-        calibration: normalized images (N, channels, height, width).
+        calibration: normalized images (N, channels, height, width), on the model's device.
+        store: keeps what is finished, and gives it back to an interrupted run.
 
     Raises:
         UserError: when a budget cannot be reached.
     """
     layers = prunable_layers(model, method.block)
-    allocation = spend(budget, layers, method.rank(model, layers, calibration), method.min_keep)
-    apply_masks_(model, allocation.masks)
-    return allocation
+    store = store or Store()
+    rankings = method.rank(model, layers, calibration, store)
+    allocation = spend(budget, layers, rankings, method.min_keep)
+    masks = method.apply_(model, layers, allocation.masks, calibration, store)
+    return replace(allocation, masks=masks)

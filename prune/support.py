@@ -1,4 +1,8 @@
-"""Which Vision Transformers the flow can run: the first feature it lacks, by name."""
+"""Which models can be pruned, and which the compiler can run as well.
+
+Any transformer of timm can be pruned. The compiler runs timm's VisionTransformer without the
+features that have no integer operation.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,62 @@ from timm.layers import Attention, GluMlp, LayerScale, Mlp, PatchEmbed, SwiGLU
 from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
+
+from prune.image_shape import pretrained_config
+
+LEAST_LINEAR = 0.5
+"""Share of a transformer's weights that its linear layers hold at least."""
+
+
+def linear_share(model: nn.Module) -> float:
+    """Share of weights in maps of single tokens, out of all in linear layers and convolutions.
+
+    These are the linear layers and the convolutions of patches that do not overlap. The classifier
+    is left out: every network has one.
+    """
+    linear = other = 0
+    left_out = classifier_names(model)
+    for name, module in model.named_modules():
+        if name in left_out:
+            continue
+        if isinstance(module, nn.Linear):
+            linear += module.weight.numel()
+        elif isinstance(module, nn.Conv2d):
+            patches = module.kernel_size == module.stride and max(module.kernel_size) > 1
+            linear += module.weight.numel() * patches
+            other += module.weight.numel() * (not patches)
+    return linear / max(linear + other, 1)
+
+
+def classifier_names(model: nn.Module) -> tuple[str, ...]:
+    """The classifier's modules, as timm's configuration names them; else `head`."""
+    named = pretrained_config(model).get("classifier") or "head"
+    return (named,) if isinstance(named, str) else tuple(named)
+
+
+def why_not_prunable(model: nn.Module) -> str | None:
+    """Why `model` is no transformer whose layers can be pruned, or None.
+
+    A convolutional network has nearly no linear layer besides its classifier (ResNet: 0 %), a
+    transformer little else (ViT, Swin: over 95 %, LeViT: 98 %); `LEAST_LINEAR` lies between.
+    """
+    share = linear_share(model)
+    if share >= LEAST_LINEAR:
+        return None
+    return (
+        f"{type(model).__name__} is not a Vision Transformer: its linear layers hold {share:.0%} "
+        f"of the weights, the classifier aside, expected at least {LEAST_LINEAR:.0%}"
+    )
+
+
+def why_not_compilable(model: nn.Module) -> str | None:
+    """Why the compiler cannot run `model`, which can still be pruned, or None when it can."""
+    if getattr(model, "rope", None) is not None:
+        return "rotary position embedding (RoPE) is not supported"
+    if not isinstance(model, VisionTransformer):
+        return f"{type(model).__name__} is not timm's VisionTransformer"
+    feature = unsupported_feature(model)
+    return None if feature is None else f"{feature} is not supported"
 
 
 def unsupported_feature(model: VisionTransformer) -> str | None:

@@ -3,10 +3,14 @@
 import typer
 
 from prune.cli.accuracy import accuracy
+from prune.cli.apply import apply_command
 from prune.cli.close import close
 from prune.cli.compare import compare_units
+from prune.cli.export import export
 from prune.cli.methods import compare_methods
 from prune.cli.run import run_command
+from prune.cli.sweep import sweep_command
+from prune.cli.views import show
 
 app = typer.Typer(
     help="Make a Vision Transformer block-sparse within a budget of cycles, and quantize it.",
@@ -19,3 +23,7 @@ app.command("close")(close)
 app.command("compare-units")(compare_units)
 app.command("compare-methods")(compare_methods)
 app.command("accuracy")(accuracy)
+app.command("sweep")(sweep_command)
+app.command("show")(show)
+app.command("apply")(apply_command)
+app.command("export")(export)

@@ -13,10 +13,11 @@ from hw.artifacts import write_json
 from hw.ir import load_network
 from prune.accuracy import load_test_set, measure
 from prune.cli import options
+from prune.cli.loading import is_run, load_named
+from prune.cli.tables import say
 from prune.data import calibration_images, calibration_source
-from prune.models import load_model
-from prune.pipeline import read_report
 from prune.quantize import quantize
+from prune.support import why_not_compilable
 
 
 def accuracy(
@@ -36,28 +37,34 @@ def accuracy(
     seed: options.Seed = 0,
     json: Annotated[Path | None, typer.Option(help="JSON file of the figures.")] = None,
 ) -> None:
-    """Measure top-1 in float and in int8, by the integer reference, on the same images."""
-    folder = Path(model)
-    if (folder / "pruned.json").is_file():
-        name = read_report(folder)["model"]
-        loaded = load_model(name, folder / "pruned.safetensors", seed)
-        network = load_network(folder)
+    """Measure top-1 in float and in int8, by the integer reference, on the same images.
+
+    A model that the compiler cannot run is measured in float alone.
+    """
+    loaded = load_named(model, ckpt, seed)
+    lacking = why_not_compilable(loaded.model)
+    if lacking is not None:
+        network = None
+    elif is_run(model):
+        network = load_network(Path(model))
     else:
-        loaded = load_model(model, ckpt, seed)
         pixels = calibration_images(loaded, calibration, images, seed)
         source = calibration_source(loaded, calibration)
         network = quantize(loaded, pixels, calibration_source=source)
     console = Console()
     with console.status("measuring"):
         found = measure(loaded, network, load_test_set(loaded, data), limit, seed)
-    assert found.float_top1 is not None and found.int8_top1 is not None
-    loss = 100 * (found.float_top1 - found.int8_top1)
-    console.print(
-        f"{model}: {found.images} images of {found.source}: float {100 * found.float_top1:.2f} %, "
-        f"int8 {100 * found.int8_top1:.2f} %, {loss:+.2f} points lost",
-        soft_wrap=True,
-    )
-    if "warning" in network.info or loaded.random:
+    assert found.float_top1 is not None
+    in_float = 100 * found.float_top1
+    line = f"{model}: {found.images} images of {found.source}: float {in_float:.2f} %, "
+    if found.int8_top1 is None:
+        line += f"no int8: {lacking}"
+    else:
+        in_int8 = 100 * found.int8_top1
+        line += f"int8 {in_int8:.2f} %, {in_float - in_int8:+.2f} points lost"
+    say(console, line)
+    if loaded.random or (network is not None and "warning" in network.info):
         console.print("[bold]the weights are random: these figures mean NOTHING[/]")
     if json is not None:
-        write_json(json, {"model": model, **asdict(found)})
+        why = {} if lacking is None else {"why_no_int8": lacking}
+        write_json(json, {"model": model, **asdict(found), **why})

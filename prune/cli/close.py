@@ -10,6 +10,7 @@ from rich.console import Console
 
 from prune import loop, pipeline
 from prune.cli.tables import print_report, print_rounds, say
+from prune.views import write_views
 
 ANOTHER_ROUND = 3
 """Exit status after pruning again: simulate, then close again."""
@@ -33,6 +34,7 @@ def close(
         say(console, "no step of one block comes closer to the budget")
         return
     pipeline.write(pruned, out)
+    write_views(out)
     print_report(console, pruned.report)
     say(console, "pruned again with a corrected aim: another round is needed")
     raise typer.Exit(ANOTHER_ROUND)

@@ -40,7 +40,7 @@ def compare_methods(
     out: Annotated[Path | None, typer.Option("--out", help="Markdown file of the tables.")] = None,
 ) -> None:
     """Error, top-1 on MODEL and FPGA resources of every method, as Markdown tables."""
-    loaded = load_model(model, ckpt, seed)
+    loaded = load_model(model, ckpt, seed, to_compile=True)
     network = quantize(loaded, calibration_images(loaded, calibration, None, seed))
     test_set = load_test_set(loaded, data)
     order = np.random.default_rng(seed).permutation(len(test_set.labels))

@@ -15,7 +15,7 @@ from prune.methods import METHODS
 from prune.methods.power import OBJECTIVES
 
 Model = Annotated[
-    str, typer.Argument(help="demo, deit_t, deit_s, deit_b or a timm VisionTransformer's name.")
+    str, typer.Argument(help="demo, deit_t, deit_s, deit_b or the name of a transformer of timm.")
 ]
 BudgetShare = Annotated[
     float, typer.Option("--budget", help="Share of the dense total that may stay, in (0, 1].")

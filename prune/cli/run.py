@@ -13,6 +13,7 @@ from prune.cli import options
 from prune.cli.tables import print_report
 from prune.methods import DEFAULT_METHOD
 from prune.methods.power import check_objective
+from prune.views import write_views
 
 
 def run_command(
@@ -48,5 +49,6 @@ def run_command(
     )
     pruned = pipeline.run(settings)
     pipeline.write(pruned, out)
+    write_views(out)
     loop.forget(out)
     print_report(Console(), pruned.report)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from prune.budget import FIGURES
 from prune.loop import DEVIATION_PERCENT, Round
+from prune.views.layers import columns as layer_columns
 
 
 def table(columns: Sequence[str]) -> Table:
@@ -25,21 +27,26 @@ def say(console: Console, line: str) -> None:
     console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
+def show_whole(console: Console, shown: Table) -> None:
+    """Print a table with nothing cut off, however narrow the terminal."""
+    unbounded = console.options.update(max_width=1000)
+    width = max(console.width, console.measure(shown, options=unbounded).maximum)
+    Console(file=console.file, width=width).print(shown)
+
+
 def print_report(console: Console, report: dict[str, Any]) -> None:
     """Print a run's layers and totals."""
     weights = report["weights_source"]
     say(console, f"{report['model']}, method {report['method']}, weights: {weights}")
-    columns = ["layer", "kept/blocks", "density", "distortion", "predicted cycles"]
-    layers = table(columns)
-    for row in report["layers"]:
-        layers.add_row(
-            row["name"],
-            f"{row['blocks_kept']}/{row['blocks_total']}",
-            f"{row['blocks_kept'] / row['blocks_total']:.3f}",
-            f"{row['distortion']:.3e}",
-            f"{row['predicted_cycles']:,}",
-        )
-    console.print(layers)
+    compiled = report["compiled"]
+    rows = report["layers"]
+    columns = layer_columns(rows)
+    layers = table([column.title for column in columns])
+    for row in rows:
+        layers.add_row(*(column.text(row) for column in columns))
+    show_whole(console, layers)
+    if report["left_dense"]:
+        say(console, f"left dense: {_counted(row['reason'] for row in report['left_dense'])}")
     for unit, figure in FIGURES.items():
         predicted, dense = report[f"predicted_{figure}"], report[f"dense_{figure}"]
         target = report[f"target_{figure}"]
@@ -57,8 +64,14 @@ def print_report(console: Console, report: dict[str, Any]) -> None:
         f"objective: {found['objective']:.6g}, at least {found['bound']:.6g} within the budgets: "
         f"{found['gap_percent']:.3g} % from optimal at most",
     )
+    if not compiled:
+        say(console, f"pruned and exported in float, not compiled: {report['why_not_compiled']}")
     if "warning" in report:
         say(console, f"warning: {report['warning']}")
+
+
+def _counted(reasons: Iterable[str]) -> str:
+    return "; ".join(f"{count} ({reason})" for reason, count in Counter(reasons).items())
 
 
 def print_rounds(console: Console, rounds: Sequence[Round]) -> None:

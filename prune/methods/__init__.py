@@ -9,14 +9,18 @@ from prune.blocks import BlockShape
 from prune.methods.base import BlockMethod, Ranking
 from prune.methods.lpvit import LPViT
 from prune.methods.magnitude import Magnitude
+from prune.methods.obs import BlockOBS
+from prune.methods.wanda import Wanda
 
 __all__ = [
     "DEFAULT_METHOD",
     "METHODS",
     "BlockMethod",
+    "BlockOBS",
     "LPViT",
     "Magnitude",
     "Ranking",
+    "Wanda",
     "method_named",
 ]
 
@@ -25,9 +29,12 @@ DEFAULT_METHOD = "lpvit-nopower"
 
 METHODS: dict[str, Callable[[BlockShape], BlockMethod]] = {
     "magnitude": lambda block: Magnitude(block),
+    "wanda": lambda block: Wanda(block),
     "lpvit": lambda block: LPViT(block),
     "lpvit-nopower": lambda block: LPViT(block, power="off"),
     "lpvit-corrected": lambda block: LPViT(block, second_order="corrected", power="corrected"),
+    "lpvit-refit": lambda block: LPViT(block, update="dense"),
+    "obs": lambda block: BlockOBS(block),
 }
 
 

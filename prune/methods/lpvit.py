@@ -34,6 +34,7 @@ from torch import Tensor, nn
 
 from hw.errors import UserError
 from prune.blocks import PrunableLayer
+from prune.calibration.store import Store
 from prune.methods.base import BlockMethod, Ranking
 from prune.methods.power import RATIOS, Curve, Power, power_curve, power_factor
 
@@ -74,7 +75,11 @@ class LPViT(BlockMethod):
             raise UserError(f"smoothing={self.smoothing}: expected a weight from 0 to below 1")
 
     def rank(
-        self, model: nn.Module, layers: Sequence[PrunableLayer], calibration: Tensor
+        self,
+        model: nn.Module,
+        layers: Sequence[PrunableLayer],
+        calibration: Tensor,
+        store: Store | None = None,
     ) -> dict[str, Ranking]:
         gradients = output_gradients(model, layers, calibration)
         orders, distortions, powers = {}, {}, {}
@@ -101,13 +106,13 @@ class LPViT(BlockMethod):
     ) -> tuple[NDArray[np.int64], Curve]:
         weight, grid = layer.matrix(), layer.grid
         product = weight * gradient
-        score = grid.sums(product.abs()).numpy().ravel() / grid.elements().ravel()
+        score = grid.sums(product.abs()).ravel() / grid.elements().ravel()
         order = np.argsort(score, kind="stable")
         removed = grid.total - np.floor((1 - RATIOS) * grid.total + 1e-9).astype(np.int64)
 
         def at_ratios(matrix: Tensor) -> Curve:
             """Sum of `matrix` over the blocks removed at each ratio."""
-            blocks = grid.sums(matrix).numpy().ravel()[order]
+            blocks = grid.sums(matrix).ravel()[order]
             return np.concatenate([[0.0], np.cumsum(blocks)])[removed]
 
         first = at_ratios(product.square()) / weight.numel()
@@ -124,7 +129,10 @@ class LPViT(BlockMethod):
 def output_gradients(
     model: nn.Module, layers: Sequence[PrunableLayer], images: Tensor
 ) -> dict[str, Tensor]:
-    """Gradient of mean(model(images)^2) with respect to every layer's matrix, (out, in) by name."""
+    """Gradient of mean(model(images)^2) with respect to every layer's matrix, (out, in) by name.
+
+    It is 0 for a layer that no output depends on.
+    """
     weights = [layer.module.weight for layer in layers]
     totals = [torch.zeros_like(layer.matrix()) for layer in layers]
     required, training = [weight.requires_grad for weight in weights], model.training
@@ -133,14 +141,23 @@ def output_gradients(
         weight.requires_grad_(True)
     try:
         for batch in images.split(_BATCH):
-            loss = model(batch).square().mean() * (len(batch) / len(images))
-            for total, gradient in zip(totals, torch.autograd.grad(loss, weights), strict=True):
-                total += gradient.flatten(1)
+            loss = _outputs(model(batch)).square().mean() * (len(batch) / len(images))
+            gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+            for total, gradient in zip(totals, gradients, strict=True):
+                if gradient is not None:
+                    total += gradient.flatten(1)
     finally:
         model.train(training)
         for weight, before in zip(weights, required, strict=True):
             weight.requires_grad_(before)
     return {layer.name: total for layer, total in zip(layers, totals, strict=True)}
+
+
+def _outputs(result: Tensor | Sequence[Tensor]) -> Tensor:
+    """All outputs of a model, whatever heads it has: (images, outputs)."""
+    if isinstance(result, Tensor):
+        return result
+    return torch.cat([part.flatten(1) for part in result], dim=1)
 
 
 def second_order_curve(

@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from prune.blocks import PrunableLayer
+from prune.calibration.store import Store
 from prune.methods.base import BlockMethod, Ranking
 
 
@@ -19,16 +20,24 @@ class Magnitude(BlockMethod):
     The share, unlike the sum, compares layers of different weight scales. Needs no images.
     """
 
+    @property
+    def needs_images(self) -> bool:
+        return False
+
     def rank(
-        self, model: nn.Module, layers: Sequence[PrunableLayer], calibration: Tensor
+        self,
+        model: nn.Module,
+        layers: Sequence[PrunableLayer],
+        calibration: Tensor,
+        store: Store | None = None,
     ) -> dict[str, Ranking]:
-        return {layer.name: _rank_layer(layer) for layer in layers}
+        return {layer.name: rank_by_size(layer, layer.matrix()) for layer in layers}
 
 
-def _rank_layer(layer: PrunableLayer) -> Ranking:
-    weight = layer.matrix()
-    score = layer.grid.sums(weight.abs()).numpy().ravel() / layer.grid.elements().ravel()
-    energy = layer.grid.sums(weight.square()).numpy().ravel()
+def rank_by_size(layer: PrunableLayer, sizes: Tensor) -> Ranking:
+    """Blocks by mean |sizes| (out, in); the distortion is the lost share of their squares."""
+    score = layer.grid.sums(sizes.abs()).ravel() / layer.grid.elements().ravel()
+    energy = layer.grid.sums(sizes.square()).ravel()
     order = np.argsort(score, kind="stable")
     removed = np.concatenate([[0.0], np.cumsum(energy[order])])
     distortion = removed / max(removed[-1], np.finfo(float).tiny)

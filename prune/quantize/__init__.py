@@ -41,8 +41,11 @@ def quantize(
         calibration: pixels in [0, 1] (N, C, H, W).
         block_shape: (out, in) shape of a prunable weight block, for the IR.
         calibration_source: where the images come from, for `Network.info`.
+
+    Raises:
+        UserError: the model has no integer form.
     """
-    seen = observe(loaded.model, normalize(loaded, calibration))
+    seen = observe(loaded.compilable(), normalize(loaded, calibration))
     info = {
         "weights_source": loaded.weights_source,
         "random": loaded.random,

@@ -20,7 +20,7 @@ def image_spec(loaded: LoadedModel) -> ImageSpec:
         channels=channels,
         height=height,
         width=width,
-        patch=loaded.model.patch_embed.patch_size[0],
+        patch=loaded.compilable().patch_embed.patch_size[0],
         scale=max(reach) / INT8_MAX,
         mean=loaded.mean,
         std=loaded.std,

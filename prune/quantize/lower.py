@@ -173,7 +173,7 @@ def lower(
     info: dict[str, Any],
 ) -> Network:
     """The integer network of `loaded`, with scales chosen from `seen`."""
-    model = loaded.model
+    model = loaded.compilable()
     stream_sites = ["blocks", "blocks.in"]
     stream_sites += [name for name in seen if name.endswith(_STREAM_SITES)]
     if not isinstance(model.norm_pre, nn.LayerNorm):

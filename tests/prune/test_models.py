@@ -13,6 +13,7 @@ from prune import models
 from prune.models import LoadedModel, load_model
 from prune.names import parse_name
 from prune.pretrained import why_unavailable
+from prune.support import why_not_compilable
 
 TINY = "deit_t:img_size=32,patch_size=8,embed_dim=48,depth=2,num_heads=3,num_classes=10"
 
@@ -52,27 +53,49 @@ def test_overrides_that_contradict_each_other_are_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "feature"),
     [
-        ("resnet18", "is not timm's VisionTransformer"),
+        ("swin_tiny_patch4_window7_224", "is not timm's VisionTransformer"),
         ("eva02_tiny_patch14_224", "RoPE"),
-        ("vit_base_patch16_siglip_224", "attention pooling"),
-        ("vit_small_patch16_18x2_224", "ParallelThingsBlock"),
+        ("vit_base_patch16_siglip_224:depth=1", "attention pooling"),
+        ("vit_small_patch16_18x2_224:depth=1", "ParallelThingsBlock"),
         ("vit_giant_patch14_dinov2:num_classes=10,depth=1", "SwiGLU"),
-        ("vit_small_patch14_dinov2", "without classifier"),
+        ("vit_small_patch14_dinov2:depth=1", "without classifier"),
     ],
 )
-def test_unsupported_model_is_refused_by_its_feature(name: str, feature: str) -> None:
+def test_model_without_integer_form_is_loaded_and_named_by_its_feature(
+    name: str, feature: str
+) -> None:
+    loaded = load_quietly(name)
     with pytest.raises(UserError, match=feature):
-        load_quietly(name)
+        loaded.compilable()
 
 
 @pytest.mark.parametrize("feature", ["qk_norm", "scale_attn_norm", "scale_mlp_norm"])
-def test_unsupported_norm_is_refused_by_name(feature: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def create(*_: object, **__: object) -> VisionTransformer:
-        return VisionTransformer(embed_dim=48, depth=1, num_heads=3, **{feature: True})
+def test_unsupported_norm_is_named(feature: str) -> None:
+    model = VisionTransformer(embed_dim=48, depth=1, num_heads=3, **{feature: True})
+    reason = why_not_compilable(model)
+    assert reason is not None and feature in reason
 
-    monkeypatch.setattr(models.timm, "create_model", create)
-    with pytest.raises(UserError, match=feature):
-        load_quietly("deit_t")
+
+@pytest.mark.parametrize(
+    "name", ["resnet50", "convnext_atto", "mobilenetv3_small_050", "vgg11", "convformer_s18"]
+)
+def test_convolutional_network_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match=r"not a Vision Transformer.*expected at least 50%"):
+        load_quietly(name)
+
+
+def test_size_of_the_images_follows_an_override_that_the_model_does_not_keep() -> None:
+    assert load_quietly("levit_128s:img_size=96").image_shape == (3, 96, 96)
+
+
+def test_stages_are_given_by_one_number_each() -> None:
+    overrides = parse_name("swin_tiny_patch4_window7_224:depths=1x2,window_size=4").overrides
+    assert overrides == {"depths": (1, 2), "window_size": 4}
+
+
+def test_override_that_the_model_does_not_take_is_refused() -> None:
+    with pytest.raises(UserError, match=r"cannot be built with reg_tokens=2.*change them"):
+        load_quietly("swin_tiny_patch4_window7_224:reg_tokens=2")
 
 
 def test_random_weights_are_announced_in_plain_words() -> None:

@@ -18,4 +18,5 @@ def test_quantized_network_meets_the_budget_although_quantizing_empties_tiles(
     source = Source("demo", images=8)
     pruned = run(Settings(source, {"cycles": budget}, "magnitude", (8, 8), CONFIG))
     target = pruned.report["target_cycles"]
+    assert pruned.network is not None
     assert network_cycles(pruned.network, CONFIG).total == pytest.approx(target, rel=0.01)

@@ -1,0 +1,84 @@
+"""What a pruning run left in its folder, for the views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw.artifacts import read_tensors
+from hw.errors import UserError
+from prune.pipeline import read_report
+
+_REMEDY = "run `python -m prune run` again"
+_FIELDS = ("name", "blocks_total", "blocks_kept", "distortion")
+_CURVES = ("distortion", "cycles_saved")
+
+
+@dataclass(frozen=True)
+class LayerCurve:
+    """What a layer loses and saves when its first n blocks go, n from 0 to all."""
+
+    distortion: NDArray[np.float64]
+    saved: NDArray[np.float64]
+    """Cycles."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run."""
+
+    report: dict[str, Any]
+    masks: dict[str, NDArray[np.bool_]]
+    """(block rows, block columns) by layer."""
+    curves: dict[str, LayerCurve]
+    """By layer; without those that the run has none of."""
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The report's entry of every layer."""
+        rows: list[dict[str, Any]] = self.report["layers"]
+        return rows
+
+
+def read_run(out: Path) -> Run:
+    """The report, masks and curves in `out`.
+
+    Raises:
+        UserError: when a file is missing or damaged, or they do not belong together.
+    """
+    report = read_report(out)
+    rows = report.get("layers")
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and all(name in row for name in _FIELDS) for row in rows
+    ):
+        raise UserError(f"{out}/pruned.json: holds no layers; {_REMEDY}")
+    masks = read_tensors(out / "masks.safetensors", "the masks of a pruning run", _REMEDY)
+    for row in rows:
+        mask = masks.get(row["name"])
+        if mask is None or (mask.size, mask.sum()) != (row["blocks_total"], row["blocks_kept"]):
+            raise UserError(
+                f"{out}/masks.safetensors: the blocks of {row['name']} are not those of "
+                f"pruned.json; {_REMEDY}"
+            )
+    return Run(report, {row["name"]: masks[row["name"]] for row in rows}, _curves(out, rows))
+
+
+def _curves(out: Path, rows: list[dict[str, Any]]) -> dict[str, LayerCurve]:
+    path = out / "curves.safetensors"
+    if not path.exists():
+        return {}
+    found = read_tensors(path, "the curves of a pruning run", _REMEDY)
+    curves = {}
+    for row in rows:
+        name = row["name"]
+        distortion, saved = (found.get(f"{name}.{kind}") for kind in _CURVES)
+        if distortion is None or saved is None:
+            continue
+        if not len(distortion) == len(saved) == row["blocks_total"] + 1:
+            raise UserError(f"{path}: the curves of {name} are not those of pruned.json; {_REMEDY}")
+        curves[name] = LayerCurve(distortion, saved)
+    return curves
