@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -95,41 +96,68 @@ def image_paths(folder: Path) -> list[Path]:
     return paths
 
 
+@dataclass(frozen=True)
+class Fit:
+    """Brings an image to a model's input: shorter side to `size / crop`, then the center."""
+
+    size: tuple[int, int]
+    """Height and width."""
+    crop: float
+    resampling: Image.Resampling
+    mode: str
+    """Of the image, as Pillow calls it."""
+
+    @staticmethod
+    def of(loaded: LoadedModel) -> Fit:
+        """As timm evaluates the model.
+
+        Raises:
+            UserError: the model takes no image that a file could hold.
+        """
+        channels, height, width = loaded.image_shape
+        if channels not in _MODES:
+            raise UserError(
+                f"{loaded.name}: has {channels} input channels; image files have 1 or 3"
+            )
+        config = pretrained_config(loaded.model)
+        crop = float(config.get("crop_pct") or 1.0)
+        resampling = _FILTERS.get(str(config.get("interpolation")), Image.Resampling.BICUBIC)
+        return Fit((height, width), crop, resampling, _MODES[channels])
+
+    def __call__(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Pixels (C, H, W) of an image in `mode`."""
+        height, width = self.size
+        factor = max(height / image.height, width / image.width) / self.crop
+        resized = (
+            max(round(image.width * factor), width),
+            max(round(image.height * factor), height),
+        )
+        image = image.resize(resized, self.resampling)
+        left, top = (image.width - width) // 2, (image.height - height) // 2
+        array = np.asarray(image.crop((left, top, left + width, top + height)), dtype=np.uint8)
+        return array.reshape(height, width, -1).transpose(2, 0, 1)
+
+
 def read_images(loaded: LoadedModel, paths: list[Path]) -> Tensor:
     """Images resized and center-cropped as timm evaluates the model."""
-    channels, height, width = loaded.image_shape
-    if channels not in _MODES:
-        raise UserError(f"{loaded.name}: has {channels} input channels; image files have 1 or 3")
-    config = pretrained_config(loaded.model)
-    crop = float(config.get("crop_pct") or 1.0)
-    resampling = _FILTERS.get(str(config.get("interpolation")), Image.Resampling.BICUBIC)
-    pixels = np.stack(
-        [_read_image(path, _MODES[channels], (height, width), crop, resampling) for path in paths]
-    )
+    fit = Fit.of(loaded)
+    pixels = np.stack([fit(open_image(path, fit.mode)) for path in paths])
     return torch.from_numpy(pixels).float() / 255
 
 
-def _read_image(
-    path: Path, mode: str, size: tuple[int, int], crop: float, resampling: Image.Resampling
-) -> NDArray[np.uint8]:
-    """One image (C, H, W): shorter side to `size / crop`, then the center."""
-    height, width = size
+def open_image(path: Path, mode: str) -> Image.Image:
+    """One image in a mode of Pillow.
+
+    Raises:
+        UserError: the file cannot be read as an image.
+    """
     try:
         with Image.open(path) as file:
-            image = file.convert(mode)
+            return file.convert(mode)
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
         raise UserError(
             f"{path}: cannot be read as an image; replace it or take it out of the folder"
         ) from error
-    factor = max(height / image.height, width / image.width) / crop
-    resized = (
-        max(round(image.width * factor), width),
-        max(round(image.height * factor), height),
-    )
-    image = image.resize(resized, resampling)
-    left, top = (image.width - width) // 2, (image.height - height) // 2
-    array = np.asarray(image.crop((left, top, left + width, top + height)), dtype=np.uint8)
-    return array.reshape(height, width, -1).transpose(2, 0, 1)
 
 
 def labelled_paths(folder: Path) -> tuple[list[Path], NDArray[np.int64]]:

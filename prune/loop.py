@@ -126,6 +126,8 @@ def _measured_cycles(out: Path, report: dict[str, Any]) -> int:
 def reprune(out: Path, last: Round) -> Pruned:
     """Prune again with the budget's target corrected by the last round's prediction error."""
     report = read_report(out)
+    if "finetune" in report:
+        raise UserError(f"{out}: finetuned; prune again to another budget, and finetune that")
     try:
         settings = Settings.from_dict(report)
     except (KeyError, TypeError, IndexError) as error:

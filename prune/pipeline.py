@@ -290,7 +290,7 @@ def run(settings: Settings, aims: Mapping[Unit, float] | None = None) -> Pruned:
     )
     loaded = prepared.loaded
     dense = {name: tensor.clone() for name, tensor in loaded.model.state_dict().items()}
-    limits = dict(aims or {})
+    limits: Mapping[Unit, float] = dict(aims or {})
     goals = {
         unit: limits.get(unit, share * prepared.cost(unit).dense)
         for unit, share in settings.budgets.items()
@@ -302,7 +302,7 @@ def run(settings: Settings, aims: Mapping[Unit, float] | None = None) -> Pruned:
     allocation, network, predicted = tried.allocation, tried.network, tried.predicted
     report = _report(settings, prepared, allocation, predicted, aims)
     if network is not None:
-        network.info |= {key: report[key] for key in _INFO if key in report}
+        describe(network, report)
     return Pruned(network, loaded, allocation.masks, report, prepared.curves())
 
 
@@ -376,6 +376,11 @@ def _missed(goals: Mapping[Unit, float], tried: _Attempt) -> dict[Unit, float]:
         if off < -TOLERANCE * goals[unit]
         or (tried.allocation.binding[unit] and off > _CLOSE_ENOUGH * goals[unit])
     }
+
+
+def describe(network: Network, report: dict[str, Any]) -> None:
+    """Tell the network what later stages show of its run."""
+    network.info |= {key: report[key] for key in _INFO if key in report}
 
 
 _INFO = (

@@ -79,14 +79,15 @@ def layer_rows(
             "blocks_total": mask.grid.total,
             "blocks_kept": mask.kept,
             "distortion": allocation.distortion[name],
-            **_costs("dense", dense, name),
-            **_costs("predicted", predicted, name),
+            **layer_costs("dense", dense, name),
+            **layer_costs("predicted", predicted, name),
         }
         for name, mask in allocation.masks.items()
     ]
 
 
-def _costs(kind: str, known: Figures | None, name: str) -> dict[str, float]:
+def layer_costs(kind: str, known: Figures | None, name: str) -> dict[str, float]:
+    """A layer's entries, `KIND_cycles` and `KIND_energy_uj`; none without an integer network."""
     if known is None:
         return {}
     return {f"{kind}_{FIGURES[unit]}": by_op[name] for unit, by_op in known.by_op.items()}

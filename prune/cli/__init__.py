@@ -7,6 +7,7 @@ from prune.cli.apply import apply_command
 from prune.cli.close import close
 from prune.cli.compare import compare_units
 from prune.cli.export import export
+from prune.cli.finetune import finetune_command
 from prune.cli.methods import compare_methods
 from prune.cli.run import run_command
 from prune.cli.sweep import sweep_command
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.command("run")(run_command)
 app.command("close")(close)
+app.command("finetune")(finetune_command)
 app.command("compare-units")(compare_units)
 app.command("compare-methods")(compare_methods)
 app.command("accuracy")(accuracy)

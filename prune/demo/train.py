@@ -3,22 +3,22 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
-from zipfile import is_zipfile
 
 import torch
 import torch.nn.functional as F
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from timm.optim import param_groups_weight_decay
 from torch import Tensor, nn
 
-from hw.artifacts import replacing
 from prune.demo import build_demo, normalize
 from prune.demo.checkpoint import save_weights
 from prune.demo.cli import one_line_errors
 from prune.demo.evaluate import top1
 from prune.demo.fashion import download as download_fashion
 from prune.demo.fashion import load_split
+from prune.training_state import load_state, save_state
 
 _HELD_OUT = 2000
 _MAX_SHIFT = 2
@@ -56,19 +56,6 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
     return padded[sample, rows[:, :, None], columns[:, None, :]].unsqueeze(1)
 
 
-def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Optimizer groups: weight matrices decay; biases, norms and embeddings do not."""
-    decayed: list[nn.Parameter] = []
-    plain: list[nn.Parameter] = []
-    for name, parameter in model.named_parameters():
-        matrix = parameter.ndim >= 2 and name not in ("pos_embed", "cls_token")
-        (decayed if matrix else plain).append(parameter)
-    return [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
-
-
 class Trainer:
     """The demo, its optimizer and schedule, and the number of epochs done."""
 
@@ -79,7 +66,12 @@ class Trainer:
         self.model = build_demo()
         self.steps_per_epoch = samples // recipe.batch_size
         self.optimizer = torch.optim.AdamW(
-            decay_groups(self.model, recipe.weight_decay), lr=recipe.peak_lr
+            param_groups_weight_decay(
+                self.model,
+                recipe.weight_decay,
+                no_weight_decay_list=self.model.no_weight_decay(),
+            ),
+            lr=recipe.peak_lr,
         )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
@@ -128,24 +120,16 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
         }
-        with replacing(path) as temporary:
-            torch.save(state, temporary)
+        save_state(path, state)
 
     def load_state(self, path: Path) -> None:
         """Continue from `path`.
 
         Raises:
-            FileNotFoundError: there is nothing to resume.
-            ValueError: the file is damaged or was written by a run with another recipe.
+            UserError: there is nothing to resume, or the file is damaged.
+            ValueError: the file was written by a run with another recipe.
         """
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: no state to resume; run without --resume")
-        if not is_zipfile(path):
-            raise ValueError(
-                f"{path}: expected a state file of this script, found a damaged one; "
-                "run without --resume"
-            )
-        state = torch.load(path, weights_only=True)
+        state = load_state(path)
         if state["recipe"] != asdict(self.recipe):
             raise ValueError(
                 f"{path}: expected the recipe {asdict(self.recipe)}, found {state['recipe']}; "

@@ -1,0 +1,16 @@
+"""Finetuning of a pruned model: its masks stay, the dense model teaches it.
+
+recipe      the settings, timm's optimizer and schedule
+images      training images, timm's augmentation, reproducible draws
+losses      labels and distillation
+masks       removed blocks stay zero
+qat         rounding as the integer network rounds, while training
+loop        steps on one or many devices, by accelerate
+checkpoint  states to resume from
+run         from a pruning run's folder to another
+"""
+
+from prune.finetune.recipe import Recipe
+from prune.finetune.run import Running, finetune
+
+__all__ = ["Recipe", "Running", "finetune"]

@@ -1,0 +1,51 @@
+"""The devices that train, by `accelerate`, and the precision of their products."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import nn
+
+from hw.errors import UserError
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def make_accelerator(precision: str) -> Accelerator:
+    """The devices of this process, by `accelerate`; `auto` precision is decided here.
+
+    Raises:
+        UserError: the machine cannot train in that precision.
+    """
+    AcceleratorState._reset_state()  # or a second run of this process keeps the first's precision
+    device = Accelerator().device
+    AcceleratorState._reset_state()
+    if precision == "fp16" and device.type == "cpu":
+        raise UserError("precision 'fp16': a CPU cannot train in it; use bf16 or no")
+    if precision == "auto":
+        precision = "bf16" if _multiplies_bf16(device) else "no"
+    return Accelerator(mixed_precision=precision)
+
+
+def _multiplies_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    found = torch.cpu.get_capabilities()
+    return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
+
+
+def product_dtype(accelerator: Accelerator) -> torch.dtype:
+    """What matrix products are computed in."""
+    return _DTYPES.get(accelerator.mixed_precision, torch.float32)
+
+
+def suit_device_(model: nn.Module, device: torch.device) -> None:
+    """Let attention run operation by operation on a CPU: torch's fused backward takes longer."""
+    modules: Iterable[Any] = model.modules() if device.type == "cpu" else ()
+    for module in modules:
+        if hasattr(module, "fused_attn"):
+            module.fused_attn = False
