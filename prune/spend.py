@@ -13,12 +13,16 @@ from prune.allocate import Curve, allocate
 from prune.blocks import BlockMask, PrunableLayer
 from prune.budget import Budget, Unit
 from prune.equal_slope import Floats
+from prune.exchange import exchange
 from prune.methods import Ranking
 
 TOLERANCE = 1e-3
 """Relative distance from the budget at which the search stops."""
 _CORRECTIONS = 4
 _ATTEMPTS = 24
+_EXCHANGES = 8
+_SMALL_GAP = 2e-3
+"""Share of the objective above the dual bound that is left as it is."""
 _TRIALS = 100
 
 Removed = dict[str, int]
@@ -68,8 +72,8 @@ def spend(
 
     What the layers save is known one by one and about; so the savings asked of the allocation are
     corrected, of a budget that binds alone then bisected, until every exact total that binds lies
-    within `TOLERANCE` below its limit, and no other above. Where blocks are too coarse for that,
-    single blocks come back as long as they fit.
+    within `TOLERANCE` below its limit, and no other above. Where that leaves a gap above the dual
+    bound, layers exchange blocks. Where blocks are too coarse, single ones come back as they fit.
 
     Raises:
         UserError: when a budget cannot be reached with `min_keep` of every layer.
@@ -78,7 +82,8 @@ def spend(
     search = _Search(given, layers, rankings, min_keep)
     removed = search.dense()
     if not search.fits(search.costs(removed)):
-        removed = search.restore(*search.divide(search.least()))
+        removed, binding = search.divide(search.least())
+        removed = search.restore(search.exchanged(removed), binding)
     return search.allocation(removed)
 
 
@@ -174,6 +179,26 @@ class _Search:
         """What the curves say that is saved, a number for each budget."""
         return np.sum([self._curves[name].saved[:, n] for name, n in removed.items()], axis=0)
 
+    def exchanged(self, removed: Removed) -> Removed:
+        """The same with blocks exchanged between layers, where that leaves less harm and fits."""
+        best, least_harm = removed, self._objective(removed)
+        required = self._required(removed)
+        bound = allocate(self._curves, required.tolist()).bound
+        if least_harm - bound <= _SMALL_GAP * abs(least_harm):
+            return removed
+        for _ in range(_EXCHANGES):
+            trial = exchange(self._curves, removed, required)
+            if trial == removed:
+                break
+            removed, required = trial, self._required(trial)
+            if self._objective(trial) < least_harm and self.fits(self.costs(trial)):
+                best, least_harm = trial, self._objective(trial)
+        return best
+
+    def _required(self, removed: Removed) -> Floats:
+        """What the curves must save to be within the limits, by their error at `removed`."""
+        return self._saved(removed) + self.costs(removed) - self._limits
+
     def restore(self, removed: Removed, binding: NDArray[np.bool_]) -> Removed:
         """Put single blocks back, the most harmful first, until the budgets that bind are spent."""
         costs = self.costs(removed)
@@ -200,8 +225,7 @@ class _Search:
     def allocation(self, removed: Removed) -> Allocation:
         """The masks, their exact costs and the dual at what they leave required."""
         costs = self.costs(removed)
-        required = self._saved(removed) + costs - self._limits
-        dual = allocate(self._curves, required.tolist())
+        dual = allocate(self._curves, self._required(removed).tolist())
         units = [budget.cost.unit for budget in self._budgets]
         return Allocation(
             masks=self.masks(removed),
