@@ -5,7 +5,7 @@ they exercise little of an integer pipeline. Here every weight matrix keeps the 
 input, output channels differ in size by a few times, norms and biases are spread, and attention
 logits have a standard deviation near 1.5. Residual branches are damped by the square root of the
 depth, so that the residual stream grows gently. What this file does not know of a model (relative
-position tables, batch norms) keeps timm's own initialization.
+position tables, averages of batch norms) keeps timm's own initialization.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ _CHANNEL_SPREAD = 0.35
 """Standard deviation of the logarithm of an output channel's size."""
 _ATTENTION_GAIN = 1.25
 """Of queries and keys: their product has this gain squared as its standard deviation."""
+
+
+_NORMS = (nn.LayerNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm)
 
 
 class _Generator:
@@ -41,9 +44,10 @@ def initialize(model: nn.Module, seed: int) -> None:
     for name, module in modules.items():
         if isinstance(module, nn.Linear | nn.Conv2d):
             _initialize_linear(name, module, depth, generator)
-        elif isinstance(module, nn.LayerNorm) and module.elementwise_affine:
+        elif isinstance(module, _NORMS) and isinstance(module.weight, nn.Parameter):
             module.weight.copy_(generator.spread(module.weight.shape))
-            module.bias.copy_(0.2 * generator.normal(module.bias.shape))
+            if module.bias is not None:
+                module.bias.copy_(0.2 * generator.normal(module.bias.shape))
         else:  # LayerScale, and the layer scales that other models' blocks hold themselves
             for parameter_name, parameter in module.named_parameters(recurse=False):
                 if parameter_name.startswith("gamma"):

@@ -26,11 +26,10 @@ _INTEGERS = (
     "patch_size",
     "in_chans",
     "num_classes",
-    "embed_dim",
     "reg_tokens",
     "window_size",
 )
-_STAGED = ("depth", "depths", "num_heads", "heads", "base_dims")
+_STAGED = ("embed_dim", "depth", "depths", "num_heads", "heads", "base_dims")
 """Whole numbers, or one a stage, as in 2x2x6x2."""
 _FLOATS = ("mlp_ratio", "init_values")
 _FLAGS = ("class_token", "no_embed_class", "pre_norm", "qkv_bias")

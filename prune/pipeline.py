@@ -290,7 +290,7 @@ def run(settings: Settings, aims: Mapping[Unit, float] | None = None) -> Pruned:
     )
     loaded = prepared.loaded
     dense = {name: tensor.clone() for name, tensor in loaded.model.state_dict().items()}
-    limits = dict(aims or {})
+    limits: Mapping[Unit, float] = dict(aims or {})
     goals = {
         unit: limits.get(unit, share * prepared.cost(unit).dense)
         for unit, share in settings.budgets.items()

@@ -94,6 +94,45 @@ def test_a_changed_setting_redoes_what_depends_on_it(
     assert [stage for stage, word in words.items() if word in result.stdout] == stages
 
 
+def check_budget(**settings: str) -> subprocess.CompletedProcess[str]:
+    """The flow's check of its budgets."""
+    env = {"PATH": os.environ["PATH"], "BUDGET": "", "UNIT": "", "CYCLES": "", "ENERGY": ""}
+    command = ["bash", "-eu", "-c", ". ./flow.sh; check_budget"]
+    return subprocess.run(command, cwd=ROOT, env=env | settings, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"BUDGET": "0.5", "UNIT": "joules"}, "UNIT=joules: expected cycles, energy or flops"),
+        ({"BUDGET": "0.5", "ENERGY": "0.4"}, "BUDGET=0.5: not beside CYCLES or ENERGY"),
+    ],
+)
+def test_budgets_that_contradict_are_one_line(settings: dict[str, str], named: str) -> None:
+    result = check_budget(**settings)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"error: {named}") and result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"BUDGET": "0.5"},
+        {"BUDGET": "0.5", "UNIT": "energy"},
+        {"CYCLES": "0.4", "ENERGY": "0.5"},
+    ],
+)
+def test_budgets_of_either_form_pass(settings: dict[str, str]) -> None:
+    assert check_budget(**settings).returncode == 0
+
+
+def test_budget_is_half_of_the_cycles_unless_one_is_given() -> None:
+    for given, expected in (((), "0.5"), (("ENERGY=0.4",), ""), (("BUDGET=0.3",), "0.3")):
+        shown = make("-p", "-n", "help", *given).stdout
+        (found,) = set(re.findall(r"^(?:override )?BUDGET :?= ?(.*)$", shown, re.M))
+        assert found == expected, given
+
+
 def test_bad_geometry_stops_before_anything_is_written(tmp_path: Path) -> None:
     if make("-q", "setup").returncode:
         pytest.skip("no .venv of `make setup`")

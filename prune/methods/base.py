@@ -117,11 +117,9 @@ class BlockMethod(ABC):
         kept = [mask.keep.tobytes() for mask in masks.values()]
         results = store.part(hashlib.sha256(b"".join(kept)).hexdigest()[:16])
         weights = self.importance(model, layers, calibration, store)
-        images, ridge = calibration, self.ridge
         sequential = self.update == "sequential"
-        return refit_(
-            model, layers, masks, images, ridge, sequential, weights, self.choose, results
-        )
+        settings = (self.ridge, sequential, weights, self.choose, results)
+        return refit_(model, layers, masks, calibration, *settings)
 
     def importance(
         self,

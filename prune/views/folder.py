@@ -15,7 +15,8 @@ from prune.pipeline import read_report
 
 _REMEDY = "run `python -m prune run` again"
 _FIELDS = ("name", "blocks_total", "blocks_kept", "distortion")
-_CURVES = ("distortion", "cycles_saved")
+_UNITS = ("cycles", "flops")
+"""What curves may count as saved: multiply-accumulates for a model that has no cycles."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class LayerCurve:
 
     distortion: NDArray[np.float64]
     saved: NDArray[np.float64]
-    """Cycles."""
+    """In the run's `saved_unit`."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Run:
     masks: dict[str, NDArray[np.bool_]]
     """(block rows, block columns) by layer."""
     curves: dict[str, LayerCurve]
-    """By layer; without those that the run has none of."""
+    """By layer; empty for a run that kept none."""
+    saved_unit: str = "cycles"
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -52,8 +54,10 @@ def read_run(out: Path) -> Run:
     """
     report = read_report(out)
     rows = report.get("layers")
-    if not isinstance(rows, list) or not all(
-        isinstance(row, dict) and all(name in row for name in _FIELDS) for row in rows
+    if (
+        not isinstance(rows, list)
+        or not rows
+        or not all(isinstance(row, dict) and all(name in row for name in _FIELDS) for row in rows)
     ):
         raise UserError(f"{out}/pruned.json: holds no layers; {_REMEDY}")
     masks = read_tensors(out / "masks.safetensors", "the masks of a pruning run", _REMEDY)
@@ -64,21 +68,19 @@ def read_run(out: Path) -> Run:
                 f"{out}/masks.safetensors: the blocks of {row['name']} are not those of "
                 f"pruned.json; {_REMEDY}"
             )
-    return Run(report, {row["name"]: masks[row["name"]] for row in rows}, _curves(out, rows))
-
-
-def _curves(out: Path, rows: list[dict[str, Any]]) -> dict[str, LayerCurve]:
+    masks = {row["name"]: masks[row["name"]] for row in rows}
     path = out / "curves.safetensors"
     if not path.exists():
-        return {}
+        return Run(report, masks, {})
     found = read_tensors(path, "the curves of a pruning run", _REMEDY)
+    unit = next((u for u in _UNITS if f"{rows[0]['name']}.{u}_saved" in found), _UNITS[0])
     curves = {}
     for row in rows:
-        name = row["name"]
-        distortion, saved = (found.get(f"{name}.{kind}") for kind in _CURVES)
-        if distortion is None or saved is None:
-            continue
-        if not len(distortion) == len(saved) == row["blocks_total"] + 1:
+        name, length = row["name"], row["blocks_total"] + 1
+        curve = [
+            found.get(f"{name}.{kind}", np.zeros(0)) for kind in ("distortion", f"{unit}_saved")
+        ]
+        if [len(values) for values in curve] != [length, length]:
             raise UserError(f"{path}: the curves of {name} are not those of pruned.json; {_REMEDY}")
-        curves[name] = LayerCurve(distortion, saved)
-    return curves
+        curves[name] = LayerCurve(*curve)
+    return Run(report, masks, curves, unit)

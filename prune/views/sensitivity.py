@@ -34,7 +34,7 @@ def draw(run: Run) -> Figure:
     """Distortion on a log scale against the share of a layer's cycles saved, a plot a kind."""
     kinds = names.by_kind(run.curves)
     beside = names.OTHERS in kinds and len(kinds) <= _ACROSS  # their names and the colours
-    figure, plots = _plots(len(kinds), 2 * _RIGHT if beside else _RIGHT)
+    figure, plots = _plots(len(kinds), 2 * _RIGHT if beside else _RIGHT, run.saved_unit)
     groups = [group for group in names.by_group(run.curves) if group]
     scale = Normalize(0, max(1, len(groups) - 1))
     rows = {row["name"]: row for row in run.rows}
@@ -46,7 +46,8 @@ def draw(run: Run) -> Figure:
                 color, label = COLORS[index % len(COLORS)], name
             else:
                 color, label = _DEPTHS(scale(groups.index(names.split(name)[0]))), None
-            _line(axes, run.curves[name], rows[name], color, label)
+            whole = rows[name].get(f"dense_{run.saved_unit}")
+            _line(axes, run.curves[name], rows[name], whole, color, label)
         if kind == names.OTHERS:
             axes.legend(
                 fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1, 0.9), handlelength=1
@@ -70,7 +71,7 @@ def draw(run: Run) -> Figure:
     return figure
 
 
-def _plots(count: int, right: float) -> tuple[Figure, list[Axes]]:
+def _plots(count: int, right: float, unit: str) -> tuple[Figure, list[Axes]]:
     """A page of `count` plots of the same axes, and `right` inches beside them."""
     across = min(_ACROSS, count)
     down = -(-count // across)
@@ -92,16 +93,21 @@ def _plots(count: int, right: float) -> tuple[Figure, list[Axes]]:
         if column == 0:
             axes.set_ylabel("distortion", fontsize=9, color=INK)
         if index + across >= count:
-            axes.set_xlabel("cycles saved, % of the layer's", fontsize=9, color=INK)
+            axes.set_xlabel(f"{unit} saved, % of the layer's", fontsize=9, color=INK)
         plots.append(axes)
     return figure, plots
 
 
 def _line(
-    axes: Axes, curve: LayerCurve, row: dict[str, Any], color: Any, label: str | None
+    axes: Axes,
+    curve: LayerCurve,
+    row: dict[str, Any],
+    dense: float | None,
+    color: Any,
+    label: str | None,
 ) -> None:
     chosen = row["blocks_total"] - row["blocks_kept"]
-    whole = float(row.get("dense_cycles") or curve.saved[-1]) or 1.0
+    whole = dense or float(curve.saved[-1]) or 1.0
     shown = _drawn(curve.distortion, chosen)
     axes.plot(
         100 * curve.saved[shown] / whole,

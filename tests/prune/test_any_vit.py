@@ -18,12 +18,15 @@ from prune.blocks import prunable_layers
 from prune.budget import Budget
 from prune.flops import FlopCost
 from prune.methods import METHODS, method_named
+from prune.methods.lpvit import output_gradients
 from prune.models import LoadedModel, load_model
 from prune.pruning import prune_
 from prune.quantize import normalize
 from prune.support import why_not_compilable
 
 BLOCK = (8, 8)
+LARGE_BLOCK = (32, 32)
+"""Of the one model that cannot be made small."""
 SMALL = "depth=2,embed_dim=48,num_heads=3,num_classes=10"
 MODELS = {
     "vit": f"vit_tiny_patch16_224:img_size=32,patch_size=8,{SMALL}",
@@ -44,7 +47,7 @@ MODELS = {
     "pit": "pit_ti_224:img_size=64,base_dims=16x16x16,depth=1x1x1,heads=2x2x2,num_classes=10",
     "cait": f"cait_xxs24_224:img_size=32,patch_size=8,{SMALL}",
     "xcit": f"xcit_nano_12_p16_224:img_size=32,{SMALL}",
-    "levit": "levit_128s:img_size=64,num_classes=10",
+    "levit": "levit_128s:img_size=64,embed_dim=16x32x48,depth=1x1x1,num_heads=1x2x2,num_classes=10",
     "mobilevit": "mobilevit_xxs:img_size=64,num_classes=10",
 }
 COMPILED = {"vit", "vit-registers", "deit", "deit-distilled", "deit3"}
@@ -84,7 +87,8 @@ def test_every_method_prunes_every_model_to_its_budget(
     given = images(loaded)
     cost = FlopCost.of_model(loaded.model, given[0])
     budget = Budget(0.75, cost)
-    allocation = prune_(loaded.model, method_named(method, BLOCK), budget, given)
+    block = LARGE_BLOCK if kind == "mobilevit" else BLOCK
+    allocation = prune_(loaded.model, method_named(method, block), budget, given)
     assert cost.total(allocation.masks) == pytest.approx(budget.target, rel=0.02)
     state = loaded.model.state_dict()
     for name, mask in allocation.masks.items():
@@ -92,6 +96,16 @@ def test_every_method_prunes_every_model_to_its_budget(
         assert not state[f"{name}.weight"].flatten(1)[dead].any()
     with torch.no_grad():
         assert loaded.model(given).isfinite().all()
+
+
+@every_model
+def test_random_weights_let_every_layer_matter(
+    kind: str, load: Callable[[str], LoadedModel]
+) -> None:
+    loaded = load(kind)
+    layers = prunable_layers(loaded.model, BLOCK)
+    gradients = output_gradients(loaded.model, layers, images(loaded))
+    assert [name for name, gradient in gradients.items() if not gradient.any()] == []
 
 
 @every_model

@@ -142,6 +142,22 @@ def test_close_prunes_again_until_the_measurement_fits(tmp_path: Path) -> None:
     assert abs(second["deviation_percent"]) < 0.2 * first["deviation_percent"]
 
 
+def test_close_keeps_to_the_budget_in_energy_too(tmp_path: Path) -> None:
+    """Cycles bind; measured 10 % above the prediction, they must fall, and energy with them."""
+    budgets = ("--cycles", "0.75", "--energy", "0.75")
+    call("run", MODEL, "--out", str(tmp_path), *budgets, *QUICK)
+    before = read(tmp_path / "pruned.json")
+    simulate(tmp_path, 1.1)
+    assert call("close", str(tmp_path)) == ANOTHER_ROUND
+    after = read(tmp_path / "pruned.json")
+    assert after["budgets"] == before["budgets"]
+    for figure in ("cycles", "energy_uj"):
+        assert after[f"predicted_{figure}"] < before[f"predicted_{figure}"]
+        assert after[f"target_{figure}"] == before[f"target_{figure}"]
+    simulate(tmp_path, 1.1)
+    assert call("close", str(tmp_path)) == 0
+
+
 def test_new_run_starts_a_new_log(tmp_path: Path) -> None:
     run = ("run", MODEL, "--out", str(tmp_path), "--cycles", "0.75", *QUICK)
     call(*run)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.text import Text
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from hw.cli import run_app
 from hw.errors import UserError
@@ -81,7 +81,7 @@ def test_show_prints_every_layer_and_writes_the_views_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        run_app(app, ["run", "demo", "--out", str(tmp_path), "--images", "4"])
+        run_app(app, ["run", "demo", "--out", str(tmp_path), "--cycles", "0.5", "--images", "4"])
     views = {path: path.read_bytes() for path in (tmp_path / "views").iterdir()}
     shutil.rmtree(tmp_path / "views")
     capsys.readouterr()
@@ -160,6 +160,14 @@ def test_chosen_points_lie_where_the_masks_are(run: Run) -> None:
     assert circles == expected
 
 
+def test_a_model_without_cycles_is_drawn_over_its_flops(folder: Path) -> None:
+    arrays = load_file(folder / "curves.safetensors")
+    path = folder / "curves.safetensors"
+    save_file({name.replace("cycles_", "flops_"): arrays[name] for name in arrays}, path)
+    labels = {axes.get_xlabel() for axes in sensitivity.draw(read_run(folder)).axes}
+    assert labels == {"", "flops saved, % of the layer's"}
+
+
 def test_layers_are_grouped_by_block_and_by_kind() -> None:
     assert names.by_group(NAMES) == {
         "": ["patch_embed.proj", "head"],
@@ -207,5 +215,5 @@ def test_masks_of_another_run_are_refused(folder: Path, call: Call) -> None:
 def test_curves_of_another_run_are_refused(folder: Path) -> None:
     save_file({f"head.{kind}": np.ones(3) for kind in ("distortion", "cycles_saved")},
               folder / "curves.safetensors")  # fmt: skip
-    with pytest.raises(UserError, match="the curves of head"):
+    with pytest.raises(UserError, match="the curves of patch_embed.proj"):
         write_views(folder)
