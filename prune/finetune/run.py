@@ -167,11 +167,7 @@ def finetune(
 
     _train(trainer, save, running.save_every, accelerator.is_main_process)
     accelerator.wait_for_everyone()
-    if trainer.qat is not None:
-        trainer.qat.remove()
-    student = run.student
-    student.model.load_state_dict(trainer.result.state_dict())
-    student.model.cpu().eval().requires_grad_(False)
+    trainer.finish()
     log["epochs"] = trainer.log
     if not accelerator.is_main_process:
         return {}
