@@ -26,7 +26,8 @@ def identity(recipe: Recipe, folder: Path, teacher: str | None, images: Labelled
         images: to train on.
     """
     files = ("pruned.safetensors", "masks.safetensors")
-    names = [str(path) for path in images.files] if isinstance(images.files, list) else []
+    paths = images.files if isinstance(images.files, list) else []
+    names = [f"{path.parent.name}/{path.name}" for path in paths]
     return {
         **recipe.to_dict(),
         "pruned": _digest(b"".join((folder / file).read_bytes() for file in files)),

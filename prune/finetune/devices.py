@@ -43,9 +43,14 @@ def product_dtype(accelerator: Accelerator) -> torch.dtype:
     return _DTYPES.get(accelerator.mixed_precision, torch.float32)
 
 
-def suit_device_(model: nn.Module, device: torch.device) -> None:
-    """Let attention run operation by operation on a CPU: torch's fused backward takes longer."""
+def suit_device_(model: nn.Module, device: torch.device) -> list[Any]:
+    """Let attention run operation by operation on a CPU: torch's fused backward takes longer.
+
+    Returns:
+        The modules whose `fused_attn` was switched off.
+    """
     modules: Iterable[Any] = model.modules() if device.type == "cpu" else ()
-    for module in modules:
-        if hasattr(module, "fused_attn"):
-            module.fused_attn = False
+    fused = [module for module in modules if getattr(module, "fused_attn", False)]
+    for module in fused:
+        module.fused_attn = False
+    return fused

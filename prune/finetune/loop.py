@@ -63,7 +63,7 @@ class Trainer:
         self.steps_per_epoch = len(data.train) // recipe.batch_size
         self.steps = recipe.steps or max(round(recipe.epochs * self.steps_per_epoch), 1)
         model = student.model.to(accelerator.device).requires_grad_(True)
-        suit_device_(model, accelerator.device)
+        self._unfused = suit_device_(model, accelerator.device)
         self.qat = QuantizationAware(student, calibration) if recipe.qat else None
         self._masks = FixedMasks(model, masks)
         self._transform = augmentation(student, recipe)
@@ -168,6 +168,19 @@ class Trainer:
     def result(self) -> nn.Module:
         """The trained model: the moving average if there is one."""
         return self.student.model if self._ema is None else self._ema.module
+
+    def finish(self) -> None:
+        """Make the student a float model in evaluation mode on the CPU, with the trained weights.
+
+        Its attention is as before, too: what is constant in one form is noise in the other.
+        """
+        trained = self.result.state_dict()
+        if self.qat is not None:
+            self.qat.remove()
+        self.student.model.load_state_dict(trained)
+        self.student.model.cpu().eval().requires_grad_(False)
+        for module in self._unfused:
+            module.fused_attn = True
 
     def _end_epoch(self, speed: float) -> None:
         since = self.log[-1]["step"] if self.log else 0

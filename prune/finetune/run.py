@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -164,24 +165,24 @@ def finetune(
             checkpoint.save(out, identity, trained)
             write_json(out / LOG, log | {"epochs": trainer.log})
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    speed = TextColumn("{task.fields[speed]}")
-    console = Console(quiet=not accelerator.is_main_process)
-    with Progress(*columns, TimeRemainingColumn(), speed, console=console) as progress:
-        task = progress.add_task(
-            "finetuning", total=trainer.steps, completed=trainer.step, speed=""
-        )
-        trainer.train(save, running.save_every, progress, task)
+    _train(trainer, save, running.save_every, accelerator.is_main_process)
     accelerator.wait_for_everyone()
-    if trainer.qat is not None:
-        trainer.qat.remove()
-    student = run.student
-    student.model.load_state_dict(trainer.result.state_dict())
-    student.model.cpu().eval().requires_grad_(False)
+    trainer.finish()
     log["epochs"] = trainer.log
     if not accelerator.is_main_process:
         return {}
     return _write(run, images.source, log, trainer.epoch, out)
+
+
+def _train(trainer: Trainer, save: Callable[[], None], save_every: int, shown: bool) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    speed = TextColumn("{task.fields[speed]}")
+    console = Console(quiet=not shown)
+    with Progress(*columns, TimeRemainingColumn(), speed, console=console) as progress:
+        task = progress.add_task(
+            "finetuning", total=trainer.steps, completed=trainer.step, speed=""
+        )
+        trainer.train(save, save_every, progress, task)
 
 
 def _workers(files: Any) -> int:

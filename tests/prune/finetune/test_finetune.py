@@ -14,11 +14,12 @@ from safetensors.numpy import load_file
 
 from hw.config import ArrayConfig
 from hw.errors import UserError
-from hw.ir import load_network
+from hw.ir import Network, load_network
 from hw.program.compiler import compile_network
 from prune import loop
 from prune.finetune import Running, finetune
 from prune.finetune import run as module
+from prune.models import LoadedModel
 from prune.pipeline import Settings, Source, write
 from prune.pipeline import run as prune
 from prune.report import figures
@@ -91,6 +92,24 @@ def test_predicted_cycles_are_those_of_the_network(finetuned: Path) -> None:
 
 def test_network_compiles(finetuned: Path) -> None:
     assert compile_network(load_network(finetuned), ArrayConfig())
+
+
+def test_attention_is_put_back_before_quantizing(
+    pruned_demo: Path,
+    class_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = []
+    quantize = module.quantize
+
+    def watched(loaded: LoadedModel, *args: Any) -> Network:
+        seen.extend(m.fused_attn for m in loaded.model.modules() if hasattr(m, "fused_attn"))
+        return quantize(loaded, *args)
+
+    monkeypatch.setattr(module, "quantize", watched)
+    finetune(pruned_demo, class_folder, tmp_path, replace(QUICK, steps=1), Running(workers=0))
+    assert seen and all(seen)
 
 
 def test_no_state_is_left_behind(finetuned: Path) -> None:
