@@ -33,7 +33,7 @@ class BlockOBS(BlockMethod):
     """Count each output row by the loss's mean squared gradient there."""
     token_weights: bool = True
     """Count each token by it as well."""
-    reselect: bool = True
+    reselect: bool = False
     """Choose the blocks again for the inputs of the pruned network, when fitting to them."""
     balance: float | None = None
     """Most blocks that a block row keeps, as a multiple of the layer's mean; None: no limit."""

@@ -20,6 +20,8 @@ from prune.quantize.observe import Floats, Site
 STRENGTH = 0.75
 """Share of the width that goes to the weights; measured best of 0 to 1 on trained ViTs."""
 _FACTOR_LIMIT = 32.0
+_NOISE = 1e-5
+"""Share of its peak below which a channel's width is rounding of float32, not a signal."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,14 @@ class Smoothing:
         """What suits the activations of `site`, the input of `consumer`."""
         width = (site.high - site.low) / 2
         weight = np.abs(consumer.weight).max(axis=0)
-        used = (width > 0) & (weight > 0)
+        varies = width > _NOISE * np.maximum(np.abs(site.high), np.abs(site.low))
+        used = varies & (weight > 0)
         logarithm = np.zeros_like(width)
         if used.any():
             logarithm[used] = STRENGTH * np.log(width[used]) - (1 - STRENGTH) * np.log(weight[used])
             logarithm[used] -= logarithm[used].mean()
         # A channel that is constant or read by nobody must not claim the other side's range.
-        logarithm[width == 0] = -np.log(_FACTOR_LIMIT)
+        logarithm[~varies] = -np.log(_FACTOR_LIMIT)
         logarithm[weight == 0] = np.log(_FACTOR_LIMIT)
         factor = np.clip(np.exp(logarithm), 1 / _FACTOR_LIMIT, _FACTOR_LIMIT)
         return Smoothing((site.high + site.low) / 2, factor)
