@@ -6,8 +6,9 @@ Sun et al., A Simple and Effective Pruning Approach for Large Language Models, I
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,7 +24,7 @@ class Wanda(BlockMethod):
     """Blocks ordered by mean |w| ||x||; the distortion is the lost share of the sum of its squares.
 
     ||x|| is the norm of an input feature over the calibration images. Wanda prunes every layer to
-    the same share; the distortion is ours, made as that of `Magnitude`.
+    the same share, and so does the objective here: its slope, a block, is the share that is gone.
     """
 
     def rank(
@@ -39,7 +40,9 @@ class Wanda(BlockMethod):
             norms[layer.name] = torch.linalg.vector_norm(inputs, dim=0)
 
         visit_inputs(model, layers, calibration, visit)
-        return {
-            layer.name: rank_by_size(layer, layer.matrix() * norms.get(layer.name, 0.0))
-            for layer in layers
-        }
+        rankings = {}
+        for layer in layers:
+            found = rank_by_size(layer, layer.matrix() * norms.get(layer.name, 0.0))
+            gone = np.arange(layer.grid.total + 1)
+            rankings[layer.name] = replace(found, objective=gone**2 / (2 * layer.grid.total))
+        return rankings

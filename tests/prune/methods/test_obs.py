@@ -10,9 +10,12 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 
 from hw.errors import UserError
+from prune.allocate import Curve, allocate
 from prune.blocks import BlockMask, prunable_layers
 from prune.calibration.store import Store
 from prune.methods import METHODS, BlockMethod, BlockOBS, LPViT, Magnitude, Wanda, method_named
+from prune.models import LoadedModel
+from prune.quantize import quantize
 
 BLOCK = (16, 16)
 PLAIN = BlockOBS(BLOCK, update="dense", row_weights=False, token_weights=False)
@@ -181,6 +184,20 @@ def test_all_blocks_kept_leaves_every_weight_as_it_was(
         assert torch.equal(tensor, before[name]), name
 
 
+def test_wanda_prunes_every_layer_to_the_same_share(
+    tiny_vit: VisionTransformer, images: torch.Tensor
+) -> None:
+    rankings = Wanda(BLOCK).rank(tiny_vit, prunable_layers(tiny_vit, BLOCK), images)
+    curves = {
+        name: Curve(np.arange(len(ranking.objective), dtype=float)[None], ranking.objective)
+        for name, ranking in rankings.items()
+    }
+    total = sum(len(ranking.order) for ranking in rankings.values())
+    removed = allocate(curves, [total / 2]).removed
+    for name, count in removed.items():
+        assert abs(count - len(rankings[name].order) / 2) <= 1, name
+
+
 def test_wanda_weighs_by_the_norm_of_the_input(images: torch.Tensor) -> None:
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 1, bias=False))
     model[1].weight.data = torch.tensor([[4.0, 3.0, 2.0, 1.0]])
@@ -214,3 +231,14 @@ def test_settings_are_read_from_the_methods_name() -> None:
         BLOCK, balance=1.5, reselect=False, update="dense"
     )
     assert method_named("lpvit-refit:update=off", BLOCK) == LPViT(BLOCK)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_removed_blocks_stay_zero_in_the_integer_network(
+    name: str, tiny_vit: VisionTransformer, images: torch.Tensor
+) -> None:
+    masks = prune(tiny_vit, method_named(name, BLOCK), images)
+    loaded = LoadedModel(tiny_vit, "tiny", "random", (0.5,) * 3, (0.5,) * 3, random=True)
+    network = quantize(loaded, torch.rand(2, 3, 32, 32), BLOCK)
+    for op in network.linears():
+        assert (network.param(op, "weight")[~masks[op.name].weights()] == 0).all(), op.name
