@@ -9,7 +9,9 @@ from typing import Any
 from hw.artifacts import read_json, write_json
 from hw.errors import UserError
 from prune.budget import Unit
-from prune.pipeline import Pruned, Settings, read_report, run
+from prune.pipeline import run
+from prune.run_folder import Pruned, read_report
+from prune.settings import Settings
 
 DEVIATION_PERCENT = 1.0
 """A measurement further from the budget than this asks for another round."""

@@ -16,7 +16,7 @@ from prune.blocks import BlockGrid, BlockMask
 from prune.checkpoint import State, load_state, read_checkpoint
 from prune.models import load_model
 from prune.names import DEMO, parse_name
-from prune.pipeline import read_report
+from prune.run_folder import read_report
 
 WEIGHTS, MASKS, REPORT = "pruned.safetensors", "masks.safetensors", "pruned.json"
 

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from prune import loop, pipeline
+from prune import loop
 from prune.cli.tables import print_report, print_rounds, say
+from prune.run_folder import read_report, write
 from prune.views import write_views
 
 ANOTHER_ROUND = 3
@@ -28,12 +29,12 @@ def close(
     print_rounds(console, rounds)
     if not rounds[-1].needs_another:
         return
-    before = pipeline.read_report(out)
+    before = read_report(out)
     pruned = loop.reprune(out, rounds[-1])
     if [row["blocks_kept"] for row in before["layers"]] == [m.kept for m in pruned.masks.values()]:
         say(console, "no step of one block comes closer to the budget")
         return
-    pipeline.write(pruned, out)
+    write(pruned, out)
     write_views(out)
     print_report(console, pruned.report)
     say(console, "pruned again with a corrected aim: another round is needed")

@@ -13,7 +13,9 @@ from prune.budget import Unit, check_fraction
 from prune.cli import options
 from prune.cli.tables import say, table
 from prune.methods import DEFAULT_METHOD
-from prune.pipeline import RANDOM_WARNING, Prepared, Source, prepare
+from prune.pipeline import RANDOM_WARNING
+from prune.prepared import Prepared, prepare
+from prune.settings import Source
 
 UNITS: tuple[Unit, ...] = ("cycles", "flops")
 

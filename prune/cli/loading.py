@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prune.models import LoadedModel, load_model
-from prune.pipeline import read_report
+from prune.run_folder import read_report
 
 
 def is_run(model: str) -> bool:

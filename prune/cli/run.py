@@ -14,6 +14,8 @@ from prune.cli.progress import finished_layers
 from prune.cli.tables import print_report
 from prune.methods import DEFAULT_METHOD
 from prune.methods.power import check_objective
+from prune.run_folder import write
+from prune.settings import Settings, Source
 from prune.views import write_views
 
 
@@ -39,8 +41,8 @@ def run_command(
     A budget is a share, in (0, 1], of what the dense network takes.
     """
     array, shape = options.geometry(block, rows, cols, config)
-    source = pipeline.Source(model, ckpt, data, seed, images)
-    settings = pipeline.Settings(
+    source = Source(model, ckpt, data, seed, images)
+    settings = Settings(
         source,
         options.budgets(cycles, energy, flops),
         method,
@@ -51,7 +53,7 @@ def run_command(
     console = Console()
     with finished_layers(out / "progress") as progress:
         pruned = pipeline.run(settings, progress=progress)
-    pipeline.write(pruned, out)
+    write(pruned, out)
     progress.clear()
     write_views(out)
     loop.forget(out)

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from prune.cli.tables import print_report, say
-from prune.pipeline import read_report
+from prune.run_folder import read_report
 from prune.views import write_views
 
 

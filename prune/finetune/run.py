@@ -25,9 +25,10 @@ from prune.finetune.loop import Data, Trainer
 from prune.finetune.masks import read_masks
 from prune.finetune.recipe import Recipe
 from prune.models import LoadedModel, load_model
-from prune.pipeline import Pruned, Settings, describe, read_report, write
 from prune.quantize import quantize
 from prune.report import figures, layer_costs
+from prune.run_folder import Pruned, describe, read_report, write
+from prune.settings import Settings
 from prune.support import why_not_compilable
 
 LOG = "finetune.json"

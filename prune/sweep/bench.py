@@ -17,7 +17,7 @@ from prune.blocks import BlockShape, prunable_layers
 from prune.data import calibration_source
 from prune.methods import BlockMethod
 from prune.models import LoadedModel, load_model
-from prune.pipeline import Prepared, rank
+from prune.prepared import Prepared, rank
 from prune.quantize import quantize
 from prune.sweep.evaluate import Engine
 from prune.sweep.images import (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hw.errors import UserError
 from prune.methods import method_named
-from prune.pipeline import Prepared
+from prune.prepared import Prepared
 from prune.sweep.bench import Bench
 from prune.sweep.evaluate import Engine
 from prune.sweep.images import digest

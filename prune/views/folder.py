@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hw.artifacts import read_tensors
 from hw.errors import UserError
-from prune.pipeline import read_report
+from prune.run_folder import read_report
 
 _REMEDY = "run `python -m prune run` again"
 _FIELDS = ("name", "blocks_total", "blocks_kept", "distortion")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hw.config import ArrayConfig
-from prune.pipeline import Settings, Source, run
+from prune.pipeline import run
+from prune.settings import Settings, Source
 from sim.cycles import network_cycles
 
 CONFIG = ArrayConfig(rows=8, cols=8)

@@ -16,7 +16,7 @@ from hw.artifacts import read_json, write_json
 from hw.cli import run_app
 from hw.errors import UserError
 from prune.cli import app
-from prune.pipeline import FORMAT_VERSION
+from prune.run_folder import FORMAT_VERSION
 from tests.support import Call
 
 TIMM = "vit_small_patch14_dinov2"

@@ -10,7 +10,9 @@ from PIL import Image
 from hw.config import ArrayConfig
 from prune.demo import CLASSES, load_bundled
 from prune.finetune import Recipe, Running, finetune
-from prune.pipeline import Settings, Source, run, write
+from prune.pipeline import run
+from prune.run_folder import write
+from prune.settings import Settings, Source
 
 IMAGES = 128
 QUICK = Recipe(

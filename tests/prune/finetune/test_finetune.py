@@ -20,9 +20,10 @@ from prune import loop
 from prune.finetune import Running, finetune
 from prune.finetune import run as module
 from prune.models import LoadedModel
-from prune.pipeline import Settings, Source, write
 from prune.pipeline import run as prune
 from prune.report import figures
+from prune.run_folder import write
+from prune.settings import Settings, Source
 from tests.prune.finetune.conftest import QUICK
 
 WEIGHTS = "pruned.safetensors"

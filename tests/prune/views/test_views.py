@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 from hw.cli import run_app
 from hw.errors import UserError
 from prune.cli import app
-from prune.pipeline import FORMAT_VERSION
+from prune.run_folder import FORMAT_VERSION
 from prune.views import layers, masks, names, sensitivity, write_views
 from prune.views.folder import Run, read_run
 from tests.support import Call
