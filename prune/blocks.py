@@ -1,8 +1,8 @@
 """Weight blocks: every prunable layer of a ViT as a 2-D matrix cut into (out, in) blocks.
 
 A linear layer is its weight; a convolution is its weight with (channel, row, column) flattened, as
-the array sees a patch. `prune.reach` says which layers these are. The grid need not divide the
-matrix: blocks at the lower and right edges are partial. Layers go by their module path, e.g.
+the array sees a patch. `prune.models.reach` says which layers these are. The grid need not divide
+the matrix: blocks at the lower and right edges are partial. Layers go by their module path, e.g.
 `blocks.0.attn.qkv`.
 """
 
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from hw.config import ArrayConfig
 from hw.errors import UserError
-from prune.reach import why_dense
+from prune.models.reach import why_dense
 
 BlockShape = tuple[int, int]
 """(output features, input features) of a block."""
@@ -132,7 +132,7 @@ class PrunableLayer:
 
 
 def prunable_layers(model: nn.Module, block: BlockShape) -> list[PrunableLayer]:
-    """Every linear layer and convolution of `model` that `prune.reach` finds prunable, in order.
+    """Every linear layer and convolution that `prune.models.reach` finds prunable, in order.
 
     In a timm VisionTransformer: the patch embedding, four layers a block, and the heads.
 

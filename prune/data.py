@@ -14,8 +14,8 @@ from torch import Tensor
 
 from hw.errors import UserError
 from prune.demo import BundledSplit, load_bundled
-from prune.image_shape import pretrained_config
 from prune.models import LoadedModel
+from prune.models.image_shape import pretrained_config
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _FILTERS = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from hw.artifacts import read_json, write_json
 from hw.errors import UserError
-from prune.budget import Unit
+from prune.allocation.budget import Unit
 from prune.pipeline import run
 from prune.run_folder import Pruned, read_report
 from prune.settings import Settings

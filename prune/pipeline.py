@@ -13,20 +13,20 @@ from typing import Any
 from torch import Tensor
 
 from hw.ir import Network
+from prune.allocation.budget import Unit
+from prune.allocation.spend import TOLERANCE, Allocation
 from prune.blocks import (
     apply_masks_,
 )
-from prune.budget import Unit
 from prune.calibration.store import Store
 from prune.data import calibration_source
+from prune.models.reach import why_dense
+from prune.models.support import why_not_compilable
 from prune.prepared import SHAPE_IMAGES, Prepared, prepare
 from prune.quantize import quantize
-from prune.reach import why_dense
 from prune.report import Figures, figures, layer_rows, optimality, totals
 from prune.run_folder import FORMAT_VERSION, Pruned, describe
 from prune.settings import Settings
-from prune.spend import TOLERANCE, Allocation
-from prune.support import why_not_compilable
 
 RANDOM_WARNING = "the weights are random: cycles hold, accuracy and distortion mean nothing"
 _ROUNDS = 5

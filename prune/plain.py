@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from hw.artifacts import read_tensors
 from hw.errors import UserError
 from prune.blocks import BlockGrid, BlockMask
-from prune.checkpoint import State, load_state, read_checkpoint
 from prune.models import load_model
-from prune.names import DEMO, parse_name
+from prune.models.checkpoint import State, load_state, read_checkpoint
+from prune.models.names import DEMO, parse_name
 from prune.run_folder import read_report
 
 WEIGHTS, MASKS, REPORT = "pruned.safetensors", "masks.safetensors", "pruned.json"

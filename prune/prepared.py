@@ -11,25 +11,25 @@ from torch import Tensor
 
 from hw.config import ArrayConfig
 from hw.ir import Network
+from prune.allocation.budget import Budget, Cost, Unit, check_budgets
+from prune.allocation.flops import FlopCost
+from prune.allocation.price import CycleCost, EnergyCost, Machine
+from prune.allocation.spend import Allocation, spend
 from prune.blocks import (
     BlockShape,
     PrunableLayer,
     check_block,
     prunable_layers,
 )
-from prune.budget import Budget, Cost, Unit, check_budgets
 from prune.calibration.store import Store, fingerprint
 from prune.data import calibration_images
 from prune.device import accelerated
-from prune.flops import FlopCost
 from prune.methods import BlockMethod, Ranking, method_named
 from prune.methods.power import Objective, with_objective
 from prune.models import LoadedModel, load_model
-from prune.price import CycleCost, EnergyCost, Machine
+from prune.models.support import why_not_compilable
 from prune.quantize import normalize, quantize
 from prune.settings import Source
-from prune.spend import Allocation, spend
-from prune.support import why_not_compilable
 
 SHAPE_IMAGES = 2
 """Images that calibrate a network of which only shapes and zeros count."""

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
+from prune.allocation.budget import Budget
+from prune.allocation.spend import Allocation, spend
 from prune.blocks import prunable_layers
-from prune.budget import Budget
 from prune.calibration.store import Store
 from prune.methods import BlockMethod
-from prune.spend import Allocation, spend
 
 
 def prune_(

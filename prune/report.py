@@ -9,8 +9,8 @@ from typing import Any
 from hw.config import ArrayConfig
 from hw.ir import Network
 from hw.program.schedule import kept_tiles
-from prune.budget import FIGURES, Unit
-from prune.spend import Allocation
+from prune.allocation.budget import FIGURES, Unit
+from prune.allocation.spend import Allocation
 from sim.cycles import CycleModel
 from sim.energy import operation_energies
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from hw.artifacts import read_json, write_json, write_tensors
 from hw.errors import UserError
 from hw.ir import Network, save_network
+from prune.allocation.budget import FIGURES
 from prune.blocks import (
     BlockMask,
 )
-from prune.budget import FIGURES
 from prune.export import export_onnx
 from prune.models import LoadedModel
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hw.config import ArrayConfig
+from prune.allocation.budget import Unit, check_budgets
 from prune.blocks import BlockShape
-from prune.budget import Unit, check_budgets
 from prune.methods.power import Objective
 
 

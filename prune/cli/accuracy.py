@@ -16,8 +16,8 @@ from prune.cli import options
 from prune.cli.loading import is_run, load_named
 from prune.cli.tables import say
 from prune.data import calibration_images, calibration_source
+from prune.models.support import why_not_compilable
 from prune.quantize import quantize
-from prune.support import why_not_compilable
 
 
 def accuracy(

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from hw.artifacts import write_json
-from prune.budget import Unit, check_fraction
+from prune.allocation.budget import Unit, check_fraction
 from prune.cli import options
 from prune.cli.tables import say, table
 from prune.methods import DEFAULT_METHOD

@@ -9,8 +9,8 @@ import typer
 
 from hw.cli import array_config
 from hw.config import ArrayConfig
+from prune.allocation.budget import Unit
 from prune.blocks import BlockShape, parse_block
-from prune.budget import Unit
 from prune.methods import METHODS
 from prune.methods.power import OBJECTIVES
 

@@ -53,8 +53,7 @@ def run_command(
     console = Console()
     with finished_layers(out / "progress") as progress:
         pruned = pipeline.run(settings, progress=progress)
-    write(pruned, out)
-    progress.clear()
+        write(pruned, out)
     write_views(out)
     loop.forget(out)
     print_report(console, pruned.report)

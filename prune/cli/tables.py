@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from prune.budget import FIGURES
+from prune.allocation.budget import FIGURES
 from prune.loop import DEVIATION_PERCENT, Round
 from prune.views.layers import columns as layer_columns
 

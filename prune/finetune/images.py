@@ -19,8 +19,8 @@ from hw.errors import UserError
 from prune.data import Fit, labelled_paths, open_image
 from prune.finetune.draws import Draw
 from prune.finetune.recipe import Recipe
-from prune.image_shape import pretrained_config
 from prune.models import LoadedModel
+from prune.models.image_shape import pretrained_config
 
 
 @dataclass(frozen=True)

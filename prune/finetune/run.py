@@ -25,11 +25,11 @@ from prune.finetune.loop import Data, Trainer
 from prune.finetune.masks import read_masks
 from prune.finetune.recipe import Recipe
 from prune.models import LoadedModel, load_model
+from prune.models.support import why_not_compilable
 from prune.quantize import quantize
 from prune.report import figures, layer_costs
 from prune.run_folder import Pruned, describe, read_report, write
 from prune.settings import Settings
-from prune.support import why_not_compilable
 
 LOG = "finetune.json"
 

@@ -26,8 +26,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from prune.allocation.equal_slope import lower_hull
 from prune.blocks import BlockGrid
-from prune.equal_slope import lower_hull
 
 _CHUNK_BYTES = 32 << 20
 """Inverses that are worked on together: they should stay in the processor's cache."""

@@ -17,7 +17,7 @@ one: it adds up to 1/2 (g'dw)^2 plus the sum of the steps' (g'DD)^2, which unlik
 over a layer, and it allocates better than the corrected curve on the models we tried.
 
 Unlike the published allocation (the share whose slope d'(a) is nearest to 2^s), ours takes slopes
-per unit of price on the convex hull of the curve, see `prune.allocate`.
+per unit of price on the convex hull of the curve, see `prune.allocation.allocate`.
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from hw.config import ArrayConfig
 from hw.errors import UserError
+from prune.allocation.budget import check_fraction
 from prune.blocks import BlockShape, check_block
-from prune.budget import check_fraction
 from prune.methods import BlockMethod, method_named
-from prune.names import DEMO
+from prune.models.names import DEMO
 
 DEFAULT_SHARES = (0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 DEFAULT_BLOCKS: tuple[BlockShape, ...] = ((16, 16), (32, 32))

@@ -9,7 +9,7 @@ from timm.models.vision_transformer import VisionTransformer
 from hw.config import ArrayConfig
 from hw.ir import ARRAY_OPS, Network
 from hw.program.schedule import kept_tiles
-from prune.allocate import Curve
+from prune.allocation.allocate import Curve
 from prune.blocks import BlockGrid, BlockMask
 from sim.activity import Activity, operation_activities
 from sim.cycles import CycleModel

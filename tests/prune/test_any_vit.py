@@ -13,16 +13,16 @@ import torch
 from torch import Tensor
 
 from hw.artifacts import write_tensors
-from prune import accuracy, models
+from prune import accuracy
+from prune.allocation.budget import Budget
+from prune.allocation.flops import FlopCost
 from prune.blocks import prunable_layers
-from prune.budget import Budget
-from prune.flops import FlopCost
 from prune.methods import METHODS, method_named
 from prune.methods.lpvit import output_gradients
 from prune.models import LoadedModel, load_model
+from prune.models.support import why_not_compilable
 from prune.pruning import prune_
 from prune.quantize import normalize
-from prune.support import why_not_compilable
 
 BLOCK = (8, 8)
 LARGE_BLOCK = (32, 32)
@@ -58,7 +58,9 @@ every_model = pytest.mark.parametrize("kind", MODELS)
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test asks the network."""
-    monkeypatch.setattr(models, "why_unavailable", lambda config: "a test without network")
+    monkeypatch.setattr(
+        "prune.models.load.why_unavailable", lambda config: "a test without network"
+    )
 
 
 @cache

@@ -14,11 +14,11 @@ import torch
 from onnx import numpy_helper
 
 from hw.errors import UserError
-from prune import export, models
-from prune.budget import Budget
+from prune import export
+from prune.allocation.budget import Budget
+from prune.allocation.flops import FlopCost
 from prune.cli import app
 from prune.export import export_onnx
-from prune.flops import FlopCost
 from prune.methods import Magnitude
 from prune.models import LoadedModel, load_model
 from prune.pruning import prune_
@@ -35,7 +35,7 @@ KINDS = [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) f
 def _offline() -> Iterator[None]:
     """No test asks the network."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models, "why_unavailable", lambda config: "a test without network")
+        patch.setattr("prune.models.load.why_unavailable", lambda config: "a test without network")
         yield
 
 

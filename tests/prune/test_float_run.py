@@ -12,7 +12,6 @@ import pytest
 from safetensors.numpy import load_file
 
 from hw.cli import run_app
-from prune import models
 from prune.cli import app
 from prune.models import LoadedModel
 from tests.support import Call
@@ -28,7 +27,7 @@ FLOPS = ("--flops", "0.6", "--images", "4", "--block", "16")
 def _offline() -> Iterator[None]:
     """No test asks the network."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models, "why_unavailable", lambda config: "a test without network")
+        patch.setattr("prune.models.load.why_unavailable", lambda config: "a test without network")
         yield
 
 

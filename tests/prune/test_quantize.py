@@ -14,8 +14,8 @@ from hw.errors import UserError
 from hw.ir import LayerNorm, Linear, Network, Softmax, load_network, save_network
 from prune.accuracy import load_test_set, measure
 from prune.data import calibration_images
-from prune.initialize import initialize
 from prune.models import LoadedModel, load_model
+from prune.models.initialize import initialize
 from prune.quantize import normalize, quantize
 from prune.quantize.linear import RealLinear, RealNorm, layernorm_params, linear_params
 from prune.quantize.observe import Site, observe

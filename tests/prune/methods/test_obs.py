@@ -10,7 +10,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 
 from hw.errors import UserError
-from prune.allocate import Curve, allocate
+from prune.allocation.allocate import Curve, allocate
 from prune.blocks import BlockMask, prunable_layers
 from prune.calibration.store import Store
 from prune.methods import METHODS, BlockMethod, BlockOBS, LPViT, Magnitude, Wanda, method_named

@@ -7,8 +7,8 @@ from torch import nn
 from hw.config import ArrayConfig
 from hw.ir import Network
 from hw.program.schedule import kept_tiles
+from prune.allocation.price import CycleCost, EnergyCost, Machine, masked
 from prune.blocks import BlockGrid, BlockMask, PrunableLayer
-from prune.price import CycleCost, EnergyCost, Machine, masked
 from sim.cycles import network_cycles
 from tests.prune.small import microjoules
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from prune.allocate import Curve, allocate
+from prune.allocation.allocate import Curve, allocate
 from tests.prune.small import Curves, least_objective
 
 

@@ -10,9 +10,9 @@ from hw.ir import Network
 from hw.program.compiler import record_bytes
 from hw.program.isa import OPCODES
 from hw.program.lowering import build_schedule, image_load
+from prune.allocation.price import masked
 from prune.blocks import BlockShape
-from prune.price import masked
-from prune.soft_energy import SoftEnergy
+from prune.objective.soft_energy import SoftEnergy
 from sim.activity import Activity, load_activity
 from sim.energy import energy
 from tests.prune.small import GEOMETRIES, all_tokens, keep_of, masks_of, microjoules

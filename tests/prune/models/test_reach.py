@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from hw.errors import UserError
 from prune.blocks import prunable_layers
-from prune.reach import uses, why_dense
+from prune.models.reach import uses, why_dense
 
 SHAPE = (3, 8, 8)
 

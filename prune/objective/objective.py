@@ -2,8 +2,8 @@
 
     loss + sum over the units of weight * max(cost / dense cost - target, 0)
 
-with costs that are differentiable in soft keep masks and live tokens, `prune.cost` for cycles and
-`prune.soft_energy` for energy. Below its target a cost is free.
+with costs that are differentiable in soft keep masks and live tokens, `prune.objective.cost` for
+cycles and `prune.objective.soft_energy` for energy. Below its target a cost is free.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from torch import Tensor
 from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.ir import Network
-from prune.budget import Unit
-from prune.soft_energy import SoftEnergy
+from prune.allocation.budget import Unit
+from prune.objective.soft_energy import SoftEnergy
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from timm.models.vision_transformer import VisionTransformer
 from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.ir import Network
-from prune.allocate import Curve
+from prune.allocation.allocate import Curve
+from prune.allocation.budget import Budget, Unit
+from prune.allocation.price import CycleCost, EnergyCost, Machine
+from prune.allocation.spend import TOLERANCE, spend
 from prune.blocks import BlockMask, PrunableLayer, prunable_layers
-from prune.budget import Budget, Unit
 from prune.methods import LPViT, Magnitude
-from prune.price import CycleCost, EnergyCost, Machine
 from prune.pruning import prune_
-from prune.spend import TOLERANCE, spend
 from tests.prune.small import least_objective, small_vit
 
 FIXED = 5000.0

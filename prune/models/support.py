@@ -13,7 +13,7 @@ from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
-from prune.image_shape import pretrained_config
+from prune.models.image_shape import pretrained_config
 
 LEAST_LINEAR = 0.5
 """Share of a transformer's weights that its linear layers hold at least."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prune.equal_slope import Counts, EqualSlope, Floats, equal_slope
+from prune.allocation.equal_slope import Counts, EqualSlope, Floats, equal_slope
 
 _STEPS = 24
 """Halvings of the mix."""

@@ -9,15 +9,15 @@ from torch.func import functional_call
 from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.ir import Network
+from prune.allocation.budget import Unit
 from prune.blocks import PrunableLayer, prunable_layers
-from prune.budget import Unit
-from prune.cost import SoftCycles
 from prune.data import bundled_images
 from prune.demo import normalize
 from prune.models import load_model
-from prune.objective import Price, TrainingObjective
+from prune.objective.cost import SoftCycles
+from prune.objective.objective import Price, TrainingObjective
+from prune.objective.soft_energy import SoftEnergy
 from prune.quantize import quantize
-from prune.soft_energy import SoftEnergy
 
 CONFIG = ArrayConfig()
 

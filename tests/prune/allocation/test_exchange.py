@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from prune.allocate import Curve, allocate
-from prune.exchange import exchange
+from prune.allocation.allocate import Curve, allocate
+from prune.allocation.exchange import exchange
 from tests.prune.small import Curves, least_objective
 
 

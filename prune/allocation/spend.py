@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.errors import UserError
-from prune.allocate import Curve, allocate
+from prune.allocation.allocate import Curve, allocate
+from prune.allocation.budget import Budget, Unit
+from prune.allocation.equal_slope import Floats
+from prune.allocation.exchange import exchange
 from prune.blocks import BlockMask, PrunableLayer
-from prune.budget import Budget, Unit
-from prune.equal_slope import Floats
-from prune.exchange import exchange
 from prune.methods import Ranking
 
 TOLERANCE = 1e-3

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from prune.allocate import Curve
-from prune.equal_slope import Counts, Floats
+from prune.allocation.allocate import Curve
+from prune.allocation.equal_slope import Counts, Floats
 
 _ROUNDS = 30
 _POINTS = 64

@@ -14,13 +14,13 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from hw.errors import UserError
-from prune.build import arguments_of, build, with_size
-from prune.checkpoint import load_state, read_checkpoint
-from prune.image_shape import image_shape, pretrained_config
-from prune.initialize import initialize
-from prune.names import DEMO, ModelName, parse_name
-from prune.pretrained import why_unavailable
-from prune.support import why_not_compilable, why_not_prunable
+from prune.models.build import arguments_of, build, with_size
+from prune.models.checkpoint import load_state, read_checkpoint
+from prune.models.image_shape import image_shape, pretrained_config
+from prune.models.initialize import initialize
+from prune.models.names import DEMO, ModelName, parse_name
+from prune.models.pretrained import why_unavailable
+from prune.models.support import why_not_compilable, why_not_prunable
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from hw.config import ArrayConfig
 from hw.ir import Network, Op
 from hw.program.schedule import Kept
+from prune.allocation.budget import Unit
+from prune.allocation.tiles import TileMap
 from prune.blocks import BlockGrid, BlockMask, PrunableLayer
-from prune.budget import Unit
-from prune.tiles import TileMap
 from sim.activity import Activity, matmul_activity, operation_activities
 from sim.cycles import CycleModel, NetworkCycles, tile_cycles
 from sim.energy import energy

@@ -8,9 +8,9 @@ import torch
 from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.ir import Network
+from prune.allocation.price import masked
 from prune.blocks import BlockShape
-from prune.cost import SoftCycles, ceil_through
-from prune.price import masked
+from prune.objective.cost import SoftCycles, ceil_through
 from sim.cycles import network_cycles
 from tests.prune.small import GEOMETRIES, all_tokens, keep_of, masks_of
 

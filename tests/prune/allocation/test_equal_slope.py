@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from prune.equal_slope import EqualSlope, equal_slope, lower_hull
+from prune.allocation.equal_slope import EqualSlope, equal_slope, lower_hull
 
 
 @dataclass(frozen=True)

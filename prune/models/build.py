@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from hw.errors import UserError
-from prune.image_shape import pretrained_config
-from prune.support import classifier_names
+from prune.models.image_shape import pretrained_config
+from prune.models.support import classifier_names
 
 
 def arguments_of(state: dict[str, torch.Tensor], outline: nn.Module) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from hw.program.isa import OPCODES, Instruction
 from hw.program.lowering import build_schedule
 from hw.program.schedule import kept_tiles, tile_grid
 from prune.blocks import BlockGrid
-from prune.cost import SoftCycles, ceil_through
+from prune.objective.cost import SoftCycles, ceil_through
 from sim.activity import Activity, matmul_activity, operation_activities, vector_activity
 from sim.cycles import network_cycles
 from sim.energy import energy

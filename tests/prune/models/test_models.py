@@ -9,11 +9,10 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from hw.errors import UserError
-from prune import models
-from prune.models import LoadedModel, load_model
-from prune.names import parse_name
-from prune.pretrained import why_unavailable
-from prune.support import why_not_compilable
+from prune.models import LoadedModel, load, load_model
+from prune.models.names import parse_name
+from prune.models.pretrained import why_unavailable
+from prune.models.support import why_not_compilable
 
 TINY = "deit_t:img_size=32,patch_size=8,embed_dim=48,depth=2,num_heads=3,num_classes=10"
 
@@ -21,7 +20,7 @@ TINY = "deit_t:img_size=32,patch_size=8,embed_dim=48,depth=2,num_heads=3,num_cla
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test asks the network."""
-    monkeypatch.setattr(models, "why_unavailable", lambda config: "a test without network")
+    monkeypatch.setattr(load, "why_unavailable", lambda config: "a test without network")
 
 
 def load_quietly(name: str, checkpoint: Path | None = None, seed: int = 0) -> LoadedModel:

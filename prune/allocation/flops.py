@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from hw.ir import Network
+from prune.allocation.budget import Unit
 from prune.blocks import BlockMask, PrunableLayer
-from prune.budget import Unit
-from prune.reach import uses
+from prune.models.reach import uses
 from sim.work import dense_macs, product
 
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from hw.errors import UserError
-from prune.image_shape import image_shape
+from prune.models.image_shape import image_shape
 
 _TILE = 16
 """Channels in or out of the smallest map worth cutting into blocks."""

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from hw.ir import Network
+from prune.allocation.flops import FlopCost
 from prune.blocks import BlockGrid, BlockMask, PrunableLayer, prunable_layers
-from prune.flops import FlopCost
 from tests.prune.small import small_vit
 
 TOKENS, WIDTH = 65, 96
