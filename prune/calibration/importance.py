@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from prune.blocks import PrunableLayer
-from prune.calibration.inputs import Compute, LayerCalls, tokens_out
+from prune.calibration.inputs import layer_products, tokens_out
 from prune.calibration.store import Arrays
+from prune.products import Product, frozen
 
 _BATCH = 16
 
@@ -32,35 +32,6 @@ class Importance:
     """(tokens): of mean 1, ordered as `tokens_in`."""
     rows: Tensor
     """(out): mean squared gradient over the tokens."""
-
-
-class _Gradients(LayerCalls):
-    """Adds up squared gradients at the outputs of the layers' first calls in each forward."""
-
-    def __init__(self, layers: Sequence[PrunableLayer]) -> None:
-        super().__init__(layers)
-        self.tokens: dict[str, list[Tensor]] = {}
-        self.rows: dict[str, Tensor] = {}
-        self._called: set[str] = set()
-
-    def start(self) -> None:
-        """A forward of the next images."""
-        self._called.clear()
-
-    def _call(self, layer: PrunableLayer, compute: Compute, x: Tensor, bias: Tensor | None) -> Any:
-        y = compute(x, layer.module.weight, bias)
-        if layer.name not in self._called:
-            self._called.add(layer.name)
-            if not y.requires_grad:
-                y.requires_grad_(True)
-            y.register_hook(lambda gradient: self._add(layer, gradient))
-        return y
-
-    def _add(self, layer: PrunableLayer, gradient: Tensor) -> None:
-        squares = tokens_out(layer.module, gradient).float().square()
-        self.tokens.setdefault(layer.name, []).append(squares.sum(dim=1))
-        rows = squares.sum(dim=0)
-        self.rows[layer.name] = self.rows.get(layer.name, torch.zeros_like(rows)) + rows
 
 
 def importance(
@@ -76,25 +47,47 @@ def importance(
         seed: of the combinations.
     """
     generator = torch.Generator().manual_seed(seed)
-    gradients = _Gradients(layers)
-    training = model.training
-    model.eval()
-    try:
-        for batch in images.split(_BATCH):
-            gradients.start()
-            with torch.enable_grad(), gradients:
-                logits = model(batch).float()
-            draw = torch.randn(logits.shape, generator=generator).to(logits.device)
-            (logits * draw).sum().backward()
-    finally:
-        model.train(training)
+    by_token: dict[str, list[Tensor]] = {}
+    by_row: dict[str, Tensor] = {}
+    for batch in images.split(_BATCH):
+        gradients = _squared_gradients(model, layers, batch, generator)
+        for name, squares in gradients.items():
+            by_token.setdefault(name, []).append(squares.sum(dim=1))
+            rows = squares.sum(dim=0)
+            by_row[name] = by_row.get(name, torch.zeros_like(rows)) + rows
     found = {}
-    for name, squares in gradients.tokens.items():
-        tokens = torch.cat(squares)
-        rows = gradients.rows[name] / len(tokens)
+    for name, parts in by_token.items():
+        tokens = torch.cat(parts)
+        rows = by_row[name] / len(tokens)
         mean = tokens.mean()
         found[name] = Importance(tokens / mean if mean > 0 else torch.ones_like(tokens), rows)
     return found
+
+
+def _squared_gradients(
+    model: nn.Module, layers: Sequence[PrunableLayer], batch: Tensor, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """(tokens, out) at the output of every layer's first product, of a random sum of the logits."""
+    outputs: dict[str, Tensor] = {}
+
+    def handle(layer: PrunableLayer, product: Product) -> Tensor:
+        y = product.output()
+        if layer.name in outputs:
+            return y
+        outputs[layer.name] = y if y.requires_grad else y.requires_grad_(True)
+        return outputs[layer.name]
+
+    with frozen(model), torch.enable_grad():
+        with layer_products(layers, handle):
+            logits = model(batch)
+        draw = torch.randn(logits.shape, generator=generator).to(logits)
+        loss = (logits * draw).sum()
+        gradients = torch.autograd.grad(loss, list(outputs.values()), materialize_grads=True)
+    by_name = {layer.name: layer for layer in layers}
+    return {
+        name: tokens_out(by_name[name].module, gradient).float().square()
+        for name, gradient in zip(outputs, gradients, strict=True)
+    }
 
 
 def pack(found: Mapping[str, Importance]) -> Arrays:

@@ -3,26 +3,18 @@
 All images go through the model at once, so that a layer can be pruned at the moment its inputs are
 there, and the layers behind it see what the pruned one gives. Nothing is stored but the
 activations that the forward itself holds.
-
-Layers are recognised by their weight where `linear` and `conv2d` are called, not by their module:
-some models (BEiT, EVA) multiply with a module's weight without calling the module.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from prune.blocks import PrunableLayer
-
-Compute = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""A layer's function of input, weight and bias."""
+from prune.products import Product, Products, frozen
 
 
 def tokens_in(module: nn.Linear | nn.Conv2d, x: Tensor) -> Tensor:
@@ -44,81 +36,17 @@ def tokens_out(module: nn.Linear | nn.Conv2d, y: Tensor) -> Tensor:
     return y.flatten(0, -2) if isinstance(module, nn.Linear) else y.flatten(2).mT.flatten(0, 1)
 
 
-class LayerCalls(TorchFunctionMode):
-    """While active, passes every call of one of `layers` to `_call`, which gives the output."""
+def layer_products(
+    layers: Sequence[PrunableLayer], handle: Callable[[PrunableLayer, Product], Tensor]
+) -> Products:
+    """While active, `handle` gives the output of every product with the weight of a layer."""
+    by_weight = {id(layer.module.weight): layer for layer in layers}
 
-    def __init__(self, layers: Sequence[PrunableLayer]) -> None:
-        super().__init__()
-        self._by_weight = {id(layer.module.weight): layer for layer in layers}
+    def choose(product: Product) -> Tensor:
+        layer = by_weight.get(id(product.weight))
+        return product.output() if layer is None else handle(layer, product)
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func is F.linear or func is F.conv2d:
-            x, weight, bias, *rest = (*args, *kwargs.values(), None)[: max(3, len(args))]
-            layer = self._by_weight.get(id(weight))
-            if layer is not None:
-                settings = () if func is F.linear else tuple(rest)
-                return self._call(layer, lambda x, w, b: func(x, w, b, *settings), x, bias)
-        return func(*args, **kwargs)
-
-    def _call(self, layer: PrunableLayer, compute: Compute, x: Tensor, bias: Tensor | None) -> Any:
-        raise NotImplementedError
-
-
-class _Visit(LayerCalls):
-    def __init__(
-        self, layers: Sequence[PrunableLayer], visit: Callable[[PrunableLayer, Tensor], None]
-    ) -> None:
-        super().__init__(layers)
-        self._visit = visit
-        self._visited: set[str] = set()
-
-    def _call(self, layer: PrunableLayer, compute: Compute, x: Tensor, bias: Tensor | None) -> Any:
-        if layer.name not in self._visited:
-            self._visited.add(layer.name)
-            self._visit(layer, tokens_in(layer.module, x))
-        return compute(x, layer.module.weight, bias)
-
-
-class _VisitBeside(LayerCalls):
-    def __init__(
-        self,
-        layers: Sequence[PrunableLayer],
-        visit: Callable[[PrunableLayer, Tensor, Tensor], None],
-    ) -> None:
-        super().__init__(layers)
-        self._visit = visit
-        self._dense: dict[str, tuple[Tensor, Tensor | None]] = {}
-
-    def _call(self, layer: PrunableLayer, compute: Compute, x: Tensor, bias: Tensor | None) -> Any:
-        module = layer.module
-        beside, own = x.chunk(2)
-        if layer.name not in self._dense:
-            before = None if module.bias is None else module.bias.clone()
-            self._dense[layer.name] = (module.weight.clone(), before)
-            self._visit(layer, tokens_in(module, beside), tokens_in(module, own))
-        weight, dense_bias = self._dense[layer.name]
-        if bias is not module.bias:  # made for this call
-            dense_bias = bias
-        return torch.cat([compute(beside, weight, dense_bias), compute(own, module.weight, bias)])
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode, without gradients."""
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(training)
+    return Products(choose)
 
 
 def visit_inputs(
@@ -135,7 +63,15 @@ def visit_inputs(
     Args:
         images: normalized, (N, channels, height, width), on the model's device.
     """
-    with evaluating(model), _Visit(layers, visit):
+    visited: set[str] = set()
+
+    def handle(layer: PrunableLayer, product: Product) -> Tensor:
+        if layer.name not in visited:
+            visited.add(layer.name)
+            visit(layer, tokens_in(layer.module, product.input))
+        return product.output()
+
+    with frozen(model), torch.no_grad(), layer_products(layers, handle):
         model(images)
 
 
@@ -151,5 +87,23 @@ def visit_beside(
     now)` may change the layer's weight and bias in place: the second half goes on with them, the
     first with those of before.
     """
-    with evaluating(model), _VisitBeside(layers, visit):
+    dense: dict[str, tuple[Tensor, Tensor | None]] = {}
+
+    def handle(layer: PrunableLayer, product: Product) -> Tensor:
+        module, bias = layer.module, product.bias
+        beside, own = product.input.chunk(2)
+        if layer.name not in dense:
+            before = None if module.bias is None else module.bias.clone()
+            dense[layer.name] = module.weight.clone(), before
+            visit(layer, tokens_in(module, beside), tokens_in(module, own))
+        weight, dense_bias = dense[layer.name]
+        if bias is not module.bias:  # made for this call
+            dense_bias = bias
+        outputs = (
+            product.compute(beside, weight, dense_bias),
+            product.compute(own, product.weight, bias),
+        )
+        return torch.cat(outputs)
+
+    with frozen(model), torch.no_grad(), layer_products(layers, handle):
         model(torch.cat([images, images]))

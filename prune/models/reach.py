@@ -1,8 +1,7 @@
 """Which weights meet the image's tokens, found out by running one image.
 
-A layer is prunable when its weight, as it is, multiplies features of the image. Watched are the
-functions that multiply, not the modules: BEiT and Swin v2 hand `qkv.weight` to `linear` themselves,
-so that hooks on the module never fire. What stays dense:
+A layer is prunable when its weight, as it is, multiplies features of the image
+(`prune.products`). What stays dense:
 
 - a grouped convolution: its weight is no (out, in) matrix;
 - a weight that no linear map or convolution takes as it is: unused, or computed with first;
@@ -15,43 +14,17 @@ so that hooks on the module never fire. What stays dense:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from hw.errors import UserError
 from prune.models.image_shape import image_shape
+from prune.products import Product, Products, frozen
 
 _TILE = 16
 """Channels in or out of the smallest map worth cutting into blocks."""
-
-
-class Products(TorchFunctionMode):
-    """While active, `see(weight, input, output)` follows every linear map and 2-D convolution."""
-
-    def __init__(self, see: Callable[[Tensor, Tensor, Tensor], None]) -> None:
-        super().__init__()
-        self._see = see
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        output = func(*args, **kwargs)
-        if func in (F.linear, F.conv2d):
-            given = dict(zip(("input", "weight"), args, strict=False)) | kwargs
-            self._see(given["weight"], given["input"], output)
-        return output
 
 
 @dataclass
@@ -74,15 +47,17 @@ def uses(model: nn.Module, shape: tuple[int, int, int]) -> dict[int, Use]:
     """
     found: dict[int, Use] = {}
 
-    def see(weight: Tensor, given: Tensor, output: Tensor) -> None:
+    def see(product: Product) -> Tensor:
+        weight, given, output = product.weight, product.input, product.output()
         use = found.setdefault(id(weight), Use())
         use.positions += output.numel() // len(weight)
         use.sees_image |= given.requires_grad
         use.pooled &= weight.ndim == 4 and given.shape[-2:] == (1, 1)
+        return output
 
     first = next(model.parameters())
     image = torch.zeros(1, *shape, dtype=first.dtype, device=first.device, requires_grad=True)
-    with _frozen(model), torch.enable_grad(), Products(see):
+    with frozen(model), torch.enable_grad(), Products(see):
         try:
             model(image)
         except (RuntimeError, ValueError, TypeError, AssertionError) as error:
@@ -92,23 +67,6 @@ def uses(model: nn.Module, shape: tuple[int, int, int]) -> dict[int, Use]:
                 "choose another img_size"
             ) from error
     return found
-
-
-@contextmanager
-def _frozen(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients of parameters, then everything as it was."""
-    training = [(module, module.training) for module in model.modules()]
-    required = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    model.eval()
-    try:
-        for parameter, _ in required:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for module, before in training:
-            module.training = before
-        for parameter, before in required:
-            parameter.requires_grad_(before)
 
 
 def why_dense(model: nn.Module) -> dict[str, str | None]:
