@@ -29,6 +29,8 @@ from prune.run_folder import FORMAT_VERSION, Pruned, describe
 from prune.settings import Settings
 
 RANDOM_WARNING = "the weights are random: cycles hold, accuracy and distortion mean nothing"
+_SCALE_IMAGES = 256
+"""Calibration images that the integer network's scales are taken from, at most."""
 _ROUNDS = 5
 _REFITS = 2
 _CLOSE_ENOUGH = 0.002
@@ -131,7 +133,7 @@ def _attempt(
     if prepared.dense is None:
         return _Attempt(allocation, None, None)
     images_from = calibration_source(loaded, settings.source.data)
-    pixels = prepared.calibration if refit else prepared.calibration[:SHAPE_IMAGES]
+    pixels = prepared.calibration[: _SCALE_IMAGES if refit else SHAPE_IMAGES]
     network = quantize(loaded, pixels, settings.block, images_from)
     return _Attempt(allocation, network, figures(network, settings.config))
 

@@ -61,7 +61,7 @@ class Prepared:
     def apply_(self, allocation: Allocation) -> Allocation:
         """Prune the dense model in place as allocated, with the masks that hold then."""
         method, model = self.method, self.loaded.model
-        with accelerated(model) as device:
+        with accelerated(model, method.bf16) as device:
             inputs = self.inputs.to(device)
             masks = method.apply_(model, self.layers, allocation.masks, inputs, self.store)
         return replace(allocation, masks=masks)
@@ -171,7 +171,7 @@ def rank(
 ) -> Prepared:
     """Rank the blocks of a dense model; see `Prepared`."""
     prepared = Prepared(loaded, calibration, dense, method, config, layers, {}, store or Store())
-    with accelerated(loaded.model) as device:
+    with accelerated(loaded.model, method.bf16) as device:
         inputs = prepared.inputs.to(device)
         rankings = method.rank(loaded.model, layers, inputs, prepared.store)
     return replace(prepared, rankings=with_objective(rankings, layers, objective))

@@ -180,7 +180,12 @@ class _Search:
         return np.sum([self._curves[name].saved[:, n] for name, n in removed.items()], axis=0)
 
     def exchanged(self, removed: Removed) -> Removed:
-        """The same with blocks exchanged between layers, where that leaves less harm and fits."""
+        """The same with blocks exchanged between layers, where that leaves less harm and fits.
+
+        Not where losing blocks lowers an objective: the exchange would go on below the budgets.
+        """
+        if any(curve.objective.min() < curve.objective[0] for curve in self._curves.values()):
+            return removed
         best, least_harm = removed, self._objective(removed)
         required = self._required(removed)
         bound = allocate(self._curves, required.tolist()).bound

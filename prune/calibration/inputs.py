@@ -49,6 +49,11 @@ def layer_products(
     return Products(choose)
 
 
+def _in_full(x: Tensor) -> torch.autocast:
+    """Whatever precision the forward multiplies in, a visit computes in that of its tensors."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
 def visit_inputs(
     model: nn.Module,
     layers: Sequence[PrunableLayer],
@@ -68,7 +73,8 @@ def visit_inputs(
     def handle(layer: PrunableLayer, product: Product) -> Tensor:
         if layer.name not in visited:
             visited.add(layer.name)
-            visit(layer, tokens_in(layer.module, product.input))
+            with _in_full(product.input):
+                visit(layer, tokens_in(layer.module, product.input))
         return product.output()
 
     with frozen(model), torch.no_grad(), layer_products(layers, handle):
@@ -95,7 +101,8 @@ def visit_beside(
         if layer.name not in dense:
             before = None if module.bias is None else module.bias.clone()
             dense[layer.name] = module.weight.clone(), before
-            visit(layer, tokens_in(module, beside), tokens_in(module, own))
+            with _in_full(own):
+                visit(layer, tokens_in(module, beside), tokens_in(module, own))
         weight, dense_bias = dense[layer.name]
         if bias is not module.bias:  # made for this call
             dense_bias = bias

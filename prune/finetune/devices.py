@@ -11,6 +11,7 @@ from accelerate.state import AcceleratorState
 from torch import nn
 
 from hw.errors import UserError
+from prune.device import multiplies_bf16
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -27,15 +28,8 @@ def make_accelerator(precision: str) -> Accelerator:
     if precision == "fp16" and device.type == "cpu":
         raise UserError("precision 'fp16': a CPU cannot train in it; use bf16 or no")
     if precision == "auto":
-        precision = "bf16" if _multiplies_bf16(device) else "no"
+        precision = "bf16" if multiplies_bf16(device) else "no"
     return Accelerator(mixed_precision=precision)
-
-
-def _multiplies_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    found = torch.cpu.get_capabilities()
-    return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
 
 
 def product_dtype(accelerator: Accelerator) -> torch.dtype:

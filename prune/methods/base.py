@@ -82,6 +82,11 @@ class BlockMethod(ABC):
         """Whether the calibration images change the result."""
         return True
 
+    @property
+    def bf16(self) -> bool:
+        """Whether products in bfloat16 serve it as well: it sums over many tokens."""
+        return True
+
     @abstractmethod
     def rank(
         self,

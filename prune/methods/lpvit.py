@@ -74,6 +74,10 @@ class LPViT(BlockMethod):
         if not 0 <= self.smoothing < 1:
             raise UserError(f"smoothing={self.smoothing}: expected a weight from 0 to below 1")
 
+    @property
+    def bf16(self) -> bool:
+        return False
+
     def rank(
         self,
         model: nn.Module,

@@ -37,7 +37,7 @@ class Wanda(BlockMethod):
         norms: dict[str, Tensor] = {}
 
         def visit(layer: PrunableLayer, inputs: Tensor) -> None:
-            norms[layer.name] = torch.linalg.vector_norm(inputs, dim=0)
+            norms[layer.name] = torch.linalg.vector_norm(inputs.float(), dim=0)
 
         visit_inputs(model, layers, calibration, visit)
         rankings = {}

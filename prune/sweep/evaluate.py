@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from prune.device import best_device, multiplies_bf16
 from prune.models import LoadedModel
 from prune.quantize import normalize
 from prune.sweep.images import TestImages
@@ -25,9 +26,9 @@ class Engine:
     @staticmethod
     def choose(bf16: bool | None = None) -> Engine:
         """A GPU when there is one; bfloat16 as asked, else where the processor computes in it."""
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        wanted = _has_bf16(device) if bf16 is None else bf16
-        return Engine(device, "bf16" if wanted else "fp32")
+        device = best_device()
+        wanted = multiplies_bf16(device) if bf16 is None else bf16
+        return Engine(device.type, "bf16" if wanted else "fp32")
 
     @torch.inference_mode()
     def top1(self, loaded: LoadedModel, images: TestImages) -> float:
@@ -42,9 +43,3 @@ class Engine:
                 logits = model(normalize(loaded, pixels.float() / 255).to(self.device))
                 hits += int((logits.argmax(-1).cpu() == wanted).sum())
         return hits / len(labels)
-
-
-def _has_bf16(device: str) -> bool:
-    if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))

@@ -98,3 +98,16 @@ def test_model_is_left_in_its_mode(tiny_vit: VisionTransformer, tiny_images: Ten
     tiny_vit.train()
     visit_inputs(tiny_vit, prunable_layers(tiny_vit, BLOCK), tiny_images, lambda layer, x: None)
     assert tiny_vit.training
+
+
+def test_visits_of_a_forward_in_bf16_compute_in_full(
+    tiny_vit: VisionTransformer, tiny_images: Tensor
+) -> None:
+    layers = prunable_layers(tiny_vit, BLOCK)
+    exact = torch.rand(40, 40)
+
+    def visit(layer: PrunableLayer, inputs: Tensor) -> None:
+        torch.testing.assert_close(exact @ exact, (exact.double() @ exact.double()).float())
+
+    with torch.autocast("cpu", torch.bfloat16):
+        visit_inputs(tiny_vit, layers, tiny_images, visit)
