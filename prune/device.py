@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def best_device() -> torch.device:
@@ -20,6 +20,12 @@ def multiplies_bf16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     found = torch.cpu.get_capabilities()
     return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
+
+
+def multiplicand(x: Tensor, device: torch.device) -> Tensor:
+    """`x` on the device, in the precision that products there take anyway."""
+    lower = torch.is_autocast_enabled(device.type)
+    return x.to(device, torch.get_autocast_dtype(device.type) if lower else x.dtype)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from prune.run_folder import FORMAT_VERSION, Pruned, describe
 from prune.settings import Settings
 
 RANDOM_WARNING = "the weights are random: cycles hold, accuracy and distortion mean nothing"
-_SCALE_IMAGES = 256
+_SCALE_IMAGES = 128
 """Calibration images that the integer network's scales are taken from, at most."""
 _ROUNDS = 5
 _REFITS = 2

@@ -23,7 +23,7 @@ from prune.blocks import (
 )
 from prune.calibration.store import Store, fingerprint
 from prune.data import calibration_images
-from prune.device import accelerated
+from prune.device import accelerated, multiplicand
 from prune.methods import BlockMethod, Ranking, method_named
 from prune.methods.power import Objective, with_objective
 from prune.models import LoadedModel, load_model
@@ -62,7 +62,7 @@ class Prepared:
         """Prune the dense model in place as allocated, with the masks that hold then."""
         method, model = self.method, self.loaded.model
         with accelerated(model, method.bf16) as device:
-            inputs = self.inputs.to(device)
+            inputs = multiplicand(self.inputs, device)
             masks = method.apply_(model, self.layers, allocation.masks, inputs, self.store)
         return replace(allocation, masks=masks)
 
@@ -172,6 +172,6 @@ def rank(
     """Rank the blocks of a dense model; see `Prepared`."""
     prepared = Prepared(loaded, calibration, dense, method, config, layers, {}, store or Store())
     with accelerated(loaded.model, method.bf16) as device:
-        inputs = prepared.inputs.to(device)
+        inputs = multiplicand(prepared.inputs, device)
         rankings = method.rank(loaded.model, layers, inputs, prepared.store)
     return replace(prepared, rankings=with_objective(rankings, layers, objective))
