@@ -51,8 +51,9 @@ class Recipe:
 
     optimizer: str = "adamw"
     """One of timm's."""
-    lr: float = 1e-4
-    """Of the last layers, at its peak."""
+    lr: float = 2e-5
+    """Of the last layers, at its peak. Small: 15 steps of 2e-4 took a ViT-S whose layer scales are
+    folded into its weights from 89 to 21 %."""
     layer_decay: float = 1.0
     """Factor of the learning rate from layer to layer, towards the input."""
     weight_decay: float = 0.02
