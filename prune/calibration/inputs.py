@@ -106,11 +106,12 @@ def visit_beside(
         weight, dense_bias = dense[layer.name]
         if bias is not module.bias:  # made for this call
             dense_bias = bias
-        outputs = (
-            product.compute(beside, weight, dense_bias),
-            product.compute(own, product.weight, bias),
-        )
-        return torch.cat(outputs)
+        first = product.compute(beside, weight, dense_bias)
+        both = first.new_empty(2 * len(first), *first.shape[1:])
+        both[: len(first)] = first
+        del first  # before the other half is computed: these are the largest tensors of the run
+        both[len(both) // 2 :] = product.compute(own, product.weight, bias)
+        return both
 
     with frozen(model), torch.no_grad(), layer_products(layers, handle):
         model(torch.cat([images, images]))
