@@ -199,7 +199,7 @@ def test_average_of_extremes_fits_its_widths(tokens: int, value: int) -> None:
         weights = integer.average_weights(scores)
         assert 0 <= weights.min() <= weights.max() < 1 << 17
         assert abs(int(weights.sum()) * value) + (1 << 16) < 1 << 33
-        exact = round(int(weights.sum()) * value / 2**17)
+        exact = (int(weights.sum()) * value + (1 << 16)) >> 17
         result = int(integer.average(np.full((tokens, 1), value, np.int16), scores)[0, 0])
         assert result == min(max(exact, -32768), 32767)
 
