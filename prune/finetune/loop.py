@@ -76,8 +76,9 @@ class Trainer:
         self.steps = recipe.steps or max(round(recipe.epochs * self.steps_per_epoch), 1)
         model = student.model.to(accelerator.device).requires_grad_(True)
         self._unfused = suit_device_(model, accelerator.device)
-        quantized = recipe.qat and calibration is not None
-        self.qat = QuantizationAware(student, calibration) if quantized else None
+        self.qat = None
+        if recipe.qat and calibration is not None:
+            self.qat = QuantizationAware(student, calibration)
         self._masks = FixedMasks(model, masks)
         self._transform = augmentation(student, recipe)
         optimizer = self._make_optimizer(model)

@@ -74,11 +74,14 @@ class TokenCost:
             if before:
                 tokens[name] = live[max(before)].cpu()
         cycles = self._cycles.by_op(self._keep, tokens)
-        absent = [
-            cycles[name] for name, selector in self._selector.items() if selector not in live
-        ]
+        absent = [cycles[name] for name, selector in self._selector.items() if selector not in live]
         total = self._cycles.total(cycles)
         return total - torch.stack(absent).sum() if absent else total
+
+    def at(self, live: Mapping[int, float]) -> float:
+        """The same of numbers."""
+        tokens = {block: torch.tensor(count).double() for block, count in live.items()}
+        return float(self(tokens))
 
 
 def _kept_blocks(weight: np.ndarray, block: tuple[int, int]) -> Tensor:

@@ -36,7 +36,7 @@ class TokenRecipe(Recipe):
     selector_lr: float = 1e-3
     """Of the selectors, at its peak; `lr` is the backbone's."""
     warm: float = 0.1
-    """Share of the steps, at first, in which the selectors learn what the dense model attends to."""
+    """Share of the steps, at first, in which selectors learn what the dense model attends to."""
     freeze: float = 0.3
     """Share of the steps, at first, in which the backbone stays as it is; 1: it is not trained."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from hw.errors import UserError
 
@@ -118,7 +119,7 @@ def least_share(price: Price, block: int) -> float:
     """
     cycles = [price({block: step / _STEPS}) for step in range(1, _STEPS + 1)]
     mean = (cycles[-1] - cycles[0]) / (_STEPS - 1)
-    gains = [more - less for less, more in zip(cycles, cycles[1:], strict=False)]
+    gains = [more - less for less, more in pairwise(cycles)]
     return next((n for n, gain in enumerate(gains, 1) if gain > _USEFUL * mean), 1) / _STEPS
 
 
@@ -157,7 +158,7 @@ def merge(rates: Rates, within: float, most: int) -> Rates:
     """
     phases = [(block, 1, rate) for block, rate in rates.items()]
     while len(phases) > 1:
-        gaps = [first[2] - second[2] for first, second in zip(phases, phases[1:], strict=False)]
+        gaps = [first[2] - second[2] for first, second in pairwise(phases)]
         at = gaps.index(min(gaps))
         if gaps[at] > within and len(phases) <= most:
             break

@@ -92,8 +92,8 @@ class SelectorTrainer(Trainer):
         try:
             for selector in selectors.values():
                 selector.threshold = -1.0
-            blocks = [model.blocks[block] for block in selectors]
-            with torch.no_grad(), self.accelerator.autocast(), _inputs(blocks) as entering:
+            entering = _inputs(list(selectors.values()))
+            with torch.no_grad(), self.accelerator.autocast(), entering as seen:
                 model(images)
         finally:
             for block, selector in selectors.items():
@@ -102,7 +102,7 @@ class SelectorTrainer(Trainer):
         with self.accelerator.autocast():
             scores = {
                 block: selector(x, None, self._prefix)
-                for (block, selector), x in zip(selectors.items(), entering, strict=True)
+                for (block, selector), x in zip(selectors.items(), seen, strict=True)
             }
         return ranking_loss(scores, behind(attention), self._goal.rates)
 
@@ -111,9 +111,12 @@ class SelectorTrainer(Trainer):
         teacher, model = self._with_tokens()
         with _outputs(teacher.norm) as taught_tokens:
             taught = self._taught(images)
-        with recording(model) as record, _outputs(model.norm) as tokens:
-            with self.accelerator.autocast():
-                logits = self._model(images)
+        with (
+            recording(model) as record,
+            _outputs(model.norm) as tokens,
+            self.accelerator.autocast(),
+        ):
+            logits = self._model(images)
         last = record[max(record)]
         value = loss(recipe, logits, target, taught)
         value = value + recipe.keep_weight * keep_loss(record, goal.rates)
@@ -133,7 +136,8 @@ class SelectorTrainer(Trainer):
             for parameter in self._backbone:
                 parameter.grad = None
         if self.step < self._warm:
-            for parameter in self.student.model.selectors.parameters():
+            model: Any = self.student.model
+            for parameter in model.selectors.parameters():
                 parameter.grad = self.accelerator.reduce(parameter.grad, "mean")
 
     def top1(self, model: nn.Module) -> float | None:
