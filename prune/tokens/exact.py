@@ -11,6 +11,7 @@ from hw.config import ArrayConfig
 from hw.ir import Network
 from hw.program.schedule import kept_tiles
 from sim.cycles import CycleModel
+from sim.live import LiveCounts
 
 
 class ImageCycles:
@@ -27,14 +28,16 @@ class ImageCycles:
         Args:
             live: tokens behind each selector (N,), prefix and package included, by its block.
         """
-        images = zip(*(tokens.tolist() for tokens in live.values()), strict=True)
-        names = [f"selectors.{block}.select" for block in live]
-        return torch.tensor(
-            [self._cycles(names, tuple(map(int, image))) for image in images]
-        ).double()
+        return torch.tensor([self._cycles(image) for image in self.counts(live)]).double()
 
-    def _cycles(self, names: list[str], tokens: tuple[int, ...]) -> int:
-        if tokens not in self._known:
-            counts = dict(zip(names, tokens, strict=True))
-            self._known[tokens] = self._model.evaluate(self._kept, counts).total
-        return self._known[tokens]
+    def counts(self, live: Mapping[int, Tensor]) -> list[dict[str, int]]:
+        """The same tokens as the cycle model takes them, by image."""
+        names = [f"selectors.{block}.select" for block in live]
+        images = zip(*(tokens.tolist() for tokens in live.values()), strict=True)
+        return [dict(zip(names, map(int, image), strict=True)) for image in images]
+
+    def _cycles(self, live: LiveCounts) -> int:
+        key = tuple(live.values())
+        if key not in self._known:
+            self._known[key] = self._model.evaluate(self._kept, live).total
+        return self._known[key]

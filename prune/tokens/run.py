@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,16 @@ from prune.finetune.pruning_run import PruningRun, load_teacher
 from prune.finetune.run import trained_weights, write_trained
 from prune.finetune.running import Journal, Running, train
 from prune.prepared import SHAPE_IMAGES
-from prune.quantize import quantize
+from prune.quantize import normalize, quantize
 from prune.tokens.attach import attach_
 from prune.tokens.cost import TokenCost
 from prune.tokens.exact import ImageCycles
+from prune.tokens.files import describe_selectors
 from prune.tokens.levels import live_tokens, meet_budget, set_thresholds
 from prune.tokens.probe import Probe
 from prune.tokens.recipe import TokenRecipe
 from prune.tokens.samples import Samples
-from prune.tokens.schedule import Rates, Schedule, find_schedule
+from prune.tokens.schedule import Rates, Schedule, find_schedule, fit, least_share
 from prune.tokens.training import Goal, SelectorTrainer
 
 LOG = "tokens.json"
@@ -71,12 +73,12 @@ def train_selectors(
     if not len(held_out):
         raise UserError(f"held_out={recipe.held_out}: leaves no image to search on; use more")
     console = Console(quiet=not accelerator.is_main_process)
-    cost = token_cost(run)
     if state is None:
-        plan = search(run, recipe, held_out, cost, accelerator, console.print)
+        plan = search(run, recipe, held_out, accelerator, console.print)
     else:
         plan = Schedule(**state.pop("schedule"))
     rates = plan.rates
+    cost = token_cost(run, list(rates))
     attach_(run.student.model, list(rates))
     goal = Goal(rates, cost, run.report["dense_cycles"])
     parts = Data(training, held_out, running.readers(images))
@@ -109,9 +111,15 @@ def train_selectors(
         return {}
     student = trained_weights(run, trainer, f"selectors at {rates}", images.source)
     run = replace(run, student=student)
-    log["levels"] = settle(run, recipe, training)
+    log["levels"], images_live = settle(run, recipe, training)
     log["held_out_after"] = trainer.top1(student.model)
-    return write_trained(run, {"tokens": log}, out, LOG)
+    entries = {
+        "budgets": {"cycles": recipe.cycles},
+        "target_cycles": round(log["levels"]["target_cycles"]),
+        "selectors": describe_selectors(student.model, normalize(student, run.calibration)),
+        "tokens": log,
+    }
+    return write_trained(run, entries, out, LOG, images_live)
 
 
 def _check(run: PruningRun, out: Path) -> None:
@@ -125,11 +133,12 @@ def _check(run: PruningRun, out: Path) -> None:
     run.student.compilable()
 
 
-def token_cost(run: PruningRun) -> TokenCost:
-    """The cost of every schedule for the run's model."""
-    model: Any = run.student.compilable()
-    everywhere = replace(run.student, model=attach_(deepcopy(model), _places(model)))
-    network = quantize(everywhere, run.calibration[:SHAPE_IMAGES], run.settings.block)
+def token_cost(run: PruningRun, positions: Sequence[int]) -> TokenCost:
+    """The cost of the run's model with selectors at `positions`, or at some of them."""
+    model = attach_(deepcopy(run.student.compilable()), positions)
+    network = quantize(
+        replace(run.student, model=model), run.calibration[:SHAPE_IMAGES], run.settings.block
+    )
     return TokenCost(network, run.settings.config)
 
 
@@ -142,7 +151,6 @@ def search(
     run: PruningRun,
     recipe: TokenRecipe,
     held_out: LabelledImages,
-    cost: TokenCost,
     accelerator: Accelerator,
     say: Callable[[str], None],
 ) -> Schedule:
@@ -157,18 +165,29 @@ def search(
     model.to(accelerator.device)
     patches, prefix = model.patch_embed.num_patches, model.num_prefix_tokens
 
-    def price(rates: Rates) -> float:
-        live = {block: prefix + 1 + rate * patches for block, rate in rates.items()}
-        return cost.at(live)
+    def price(cost: TokenCost, rates: Rates) -> float:
+        return cost.at({block: prefix + 1 + rate * patches for block, rate in rates.items()})
 
+    target = recipe.cycles * run.report["dense_cycles"]
+    places = _places(model)
+    anywhere = partial(price, token_cost(run, places))
     with accelerator.autocast():
         probe = Probe(model, samples.images, samples.labels)
-        target = recipe.cycles * run.report["dense_cycles"]
-        return find_schedule(probe, price, _places(model), target, recipe.search, say)
+        found = find_schedule(probe, anywhere, places, target, recipe.search, say)
+    # Those that are not there cost a little less than they seemed to.
+    here = partial(price, token_cost(run, list(found.rates)))
+    rates = fit(found.rates, here, target, least_share(anywhere, places[0]))
+    return replace(found, rates=rates)
 
 
-def settle(run: PruningRun, recipe: TokenRecipe, training: LabelledImages) -> dict[str, Any]:
-    """Set the thresholds so that the mean training image meets the budget; what was found."""
+def settle(
+    run: PruningRun, recipe: TokenRecipe, training: LabelledImages
+) -> tuple[dict[str, Any], list[dict[str, int]]]:
+    """Set the thresholds so that the mean training image meets the budget.
+
+    Returns:
+        What was found, and the live tokens of every image, as the cycle model takes them.
+    """
     model: Any = run.student.model
     network = quantize(run.student, run.calibration[:SHAPE_IMAGES], run.settings.block)
     cycles = ImageCycles(network, run.settings.config)
@@ -180,13 +199,14 @@ def settle(run: PruningRun, recipe: TokenRecipe, training: LabelledImages) -> di
     )
     set_thresholds(model, thresholds)
     live = live_tokens(model, samples, thresholds)
-    return {
+    found = {
         "images": len(samples),
         "thresholds": thresholds,
         "live_tokens": _named({block: float(tokens.mean()) for block, tokens in live.items()}),
         "mean_cycles": float(cycles(live).mean()),
         "target_cycles": target,
     }
+    return found, cycles.counts(live)
 
 
 def _named(values: dict[int, float]) -> dict[str, float]:
