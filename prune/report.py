@@ -37,7 +37,8 @@ def figures(
     """
     model = CycleModel(network, config)
     kept = kept_tiles(network, model.schedule)
-    found = [_figures(network, model, kept, live) for live in images or [None]]
+    counts: Sequence[LiveCounts | None] = images or [None]
+    found = [_figures(network, model, kept, live) for live in counts]
     if len(found) == 1:
         return found[0]
     return Figures(
