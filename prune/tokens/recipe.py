@@ -69,8 +69,9 @@ class TokenRecipe(Recipe):
         for name in ("phases", "search_images", "threshold_images"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}={getattr(self, name)}: expected at least one")
-        if not self.cycles or not self.tolerance or not self.selector_lr > 0:
-            raise UserError("cycles, tolerance and selector_lr: expected more than 0")
+        for name in ("cycles", "tolerance", "selector_lr"):
+            if not getattr(self, name) > 0:
+                raise UserError(f"{name}={getattr(self, name)}: expected more than 0")
         if self.qat:
             raise UserError("qat: selectors are trained in float; finetune with it before")
 
