@@ -21,6 +21,7 @@ QUICK = TokenRecipe(
     held_out=0.25,
     precision="no",
     lr=3e-4,
+    selector_lr=1e-2,
     warm=1 / 3,
     freeze=2 / 3,
     phases=2,
