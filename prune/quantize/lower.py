@@ -23,7 +23,7 @@ from prune.quantize.scales import Floats, int8_scale, int16_scale, round_half_up
 from prune.quantize.selector import SelectorLowering
 from prune.quantize.smooth import Smoothing
 from prune.quantize.table import fit_table
-from prune.tokens import selectors_of
+from prune.tokens.access import selectors_of
 
 SCORE_SCALE = math.log(2.0) / (1 << EXP2_FRACTION_BITS)
 """Real value of one unit of a score."""

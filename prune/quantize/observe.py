@@ -18,6 +18,7 @@ from timm.layers import Attention
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from prune.tokens.access import selectors_of
 from prune.tokens.selector import HeadLinear
 
 SAMPLES = 1 << 16
@@ -191,7 +192,7 @@ def observe(model: VisionTransformer, images: Tensor) -> dict[str, Site]:
         every token. Of a model that selects tokens, each site has seen the live ones alone.
     """
     # Images that keep different numbers of tokens would share a batch with padding.
-    batches = images.split(1 if selects_tokens(model) else _BATCH)
+    batches = images.split(1 if selectors_of(model) else _BATCH)
     observer = _Observer(len(batches))
     with _watching(model, observer):
         for batch in batches:
