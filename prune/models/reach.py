@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from hw.errors import UserError
 from prune.models.image_shape import image_shape
 from prune.products import Product, Products, frozen
+from prune.tokens.access import PREFIX
 
 _TILE = 16
 """Channels in or out of the smallest map worth cutting into blocks."""
@@ -86,9 +87,8 @@ def why_dense(model: nn.Module) -> dict[str, str | None]:
     first: dict[int, str] = {}
     for name, module in model.named_modules():
         if name.startswith(PREFIX):
-            if "weight" in dict(module.named_parameters(recurse=False)):
-                if not isinstance(module, nn.LayerNorm):
-                    reasons[name] = "part of a token selector"
+            if getattr(module, "weight", torch.zeros(0)).ndim > 1:
+                reasons[name] = "part of a token selector"
             continue
         if isinstance(module, nn.Linear | nn.Conv2d):
             weight = module.weight

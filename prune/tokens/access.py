@@ -28,9 +28,9 @@ def same_shapes(model: nn.Module) -> AbstractContextManager[None]:
 
 
 def attach_saved_(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Attach selectors where `state` has weights of some, with its thresholds.
+    """Attach selectors where `state` has some; their weights and thresholds are still to be loaded.
 
-    Their weights are still to be loaded. Without such weights in `state` the model stays as it is.
+    Without selectors in `state` the model stays as it is.
 
     Raises:
         UserError: the model cannot have selectors there.
@@ -38,6 +38,4 @@ def attach_saved_(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     blocks = {key.split(".")[1] for key in state if key.startswith(PREFIX)}
     positions = sorted(int(block) for block in blocks if block.isdecimal())
     if positions:
-        found = [state.get(f"{PREFIX}{block}.threshold") for block in positions]
-        thresholds = [0.5 if threshold is None else float(threshold) for threshold in found]
-        attach_(model, positions, thresholds)
+        attach_(model, positions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hw.errors import UserError
 from prune.models import LoadedModel, load_model
-from prune.models.checkpoint import State, load_state, read_checkpoint
+from prune.models.checkpoint import load_state, read_checkpoint
 from prune.tokens.access import PREFIX, attach_saved_, selectors_of
 from prune.tokens.recording import recording
 
@@ -52,22 +52,13 @@ def load_selected(
             )
         return load_model(name, path, seed, to_compile=to_compile)
     loaded = load_model(name, checkpoint, seed, to_compile=to_compile)
-    attach_(loaded.model, own, path, name)
-    return loaded
-
-
-def attach_(model: nn.Module, own: State, path: Path, name: str) -> None:
-    """Attach selectors to `model` with the tensors `own`, read from `path`.
-
-    Raises:
-        UserError: they do not fit the model.
-    """
-    if selectors_of(model):
+    if selectors_of(loaded.model):
         raise UserError(f"{name}: its weights have token selectors already; leave out {path}")
-    plain = model.state_dict()
-    attach_saved_(model, own)
-    load_state(model, {**plain, **own}, path, name)
-    model.eval().requires_grad_(False)
+    plain = loaded.model.state_dict()
+    attach_saved_(loaded.model, own)
+    load_state(loaded.model, {**plain, **own}, path, name)
+    loaded.model.requires_grad_(False)
+    return replace(loaded, weights_source=f"{loaded.weights_source}, selectors of {path.name}")
 
 
 @dataclass(frozen=True)
