@@ -34,8 +34,12 @@ OPCODES = {
     "MEAN": 6,
     "STORE": 7,
     "END": 8,
+    "SCORE": 9,
+    "SELECT": 10,
 }
-VECTOR_OPCODES = tuple(OPCODES[n] for n in ("ADD", "LAYERNORM", "SOFTMAX", "MEAN", "STORE"))
+VECTOR_OPCODES = tuple(
+    OPCODES[n] for n in ("ADD", "LAYERNORM", "SOFTMAX", "MEAN", "STORE", "SCORE", "SELECT")
+)
 """What the vector unit executes."""
 MODES = {"STREAM": 0, "ROWS": 1, "COLUMNS": 2}
 """Where weights come from: the stream; features memory, a token a row of PEs (V); features memory,
@@ -81,19 +85,25 @@ MATMUL_FIELDS = (
     Field("wide", 0, 10, 1, "results are int16, for the sums memory; else int8, for the features"),
     Field("gelu", 0, 11, 1, "a GELU table follows, and results pass through it"),
     Field("normal", 0, 12, 1, "tokens come from the normal memory, else from the features"),
+    Field("live", 0, 13, 1, "token counts are those of the tokens still alive, at most as below"),
+    Field("common_normal", 0, 14, 1, "STREAM: the common token lies in the normal memory"),
     Field("tokens", 1, 0, 16, "tokens that stream through, at most the accumulator depth"),
     Field("tiles", 1, 16, 16, "output tiles"),
-    Field("depth", 2, 0, 16, "input tiles of an output tile, unless STREAM"),
+    Field(
+        "depth", 2, 0, 16,
+        "input tiles of an output tile; STREAM: those with a word a token (0: all), "
+        "later ones are of the common token",
+    ),
     Field(
         "valid", 2, 16, 16, "tokens of the weight operand, unless STREAM; later ones read as zero"
     ),
     Field("in_addr", 3, 0, 32, "word of the first token of the first input word row"),
     Field("in_stride", 4, 0, 16, "words from one input word row to the next"),
-    Field("w_stride", 4, 16, 16, "the same of the weight operand, unless STREAM"),
+    Field("w_stride", 4, 16, 16, "the same of the weight operand; STREAM: of the common token"),
     Field("out_addr", 5, 0, 32, "word of the first result"),
     Field("out_stride", 6, 0, 16, "words from one output word row to the next"),
-    Field("w_addr", 7, 0, 32, "features word of the weight operand, unless STREAM"),
-)
+    Field("w_addr", 7, 0, 32, "features word of the weight operand; STREAM: common token's word"),
+)  # fmt: skip
 
 VECTOR_FIELDS = (
     *_COMMON,
@@ -101,27 +111,33 @@ VECTOR_FIELDS = (
     Field("wide", 0, 9, 1, "LAYERNORM: int16 for the residual; LOAD: words of the residual"),
     Field("second", 0, 10, 1, "ADD: add an operand of the sums memory"),
     Field("write", 0, 11, 1, "ADD: write the result"),
-    Field("stats", 0, 12, 1, "ADD: add the results up for a layer norm"),
-    Field("fresh", 0, 13, 1, "ADD: these sums start anew"),
-    Field("tokens", 1, 0, 16, "tokens of every word row"),
+    Field("stats", 0, 12, 1, "ADD, SELECT, MEAN: add the results up for a layer norm"),
+    Field("fresh", 0, 13, 1, "ADD, SELECT, MEAN: these sums start anew"),
+    Field("live", 0, 14, 1, "token counts are those of the tokens still alive, at most as below"),
+    Field("tokens", 1, 0, 16, "tokens of every word row; SELECT: as the SCORE before it"),
     Field("rows", 1, 16, 16, "word rows"),
     Field("valid", 2, 0, 16, "features; lanes behind them count as nothing"),
-    Field("first_token", 2, 16, 16, "ADD: which token of the layer norm the first one is"),
+    Field(
+        "first_token", 2, 16, 16,
+        "ADD: which token of the layer norm the first one is; MEAN: tokens in front of the first; "
+        "SCORE: tokens in front that are never dropped",
+    ),
     Field("in_addr", 3, 0, 32, "word of the first token of the first word row"),
     Field("in_stride", 4, 0, 16, "words from one word row to the next"),
-    Field("second_stride", 4, 16, 16, "the same of ADD's second operand; LAYERNORM: epsilon, high"),
+    Field(
+        "second_stride", 4, 16, 16,
+        "the same of the second operand of ADD and SCORE; LAYERNORM: epsilon, high",
+    ),
     Field("out_addr", 5, 0, 32, "word of the first result; STORE: its first byte in DRAM"),
     Field("out_stride", 6, 0, 16, "words from one output word row to the next"),
-    Field("shift", 6, 16, 6, "LAYERNORM, MEAN: rounding shift"),
+    Field("shift", 6, 16, 6, "LAYERNORM: rounding shift"),
+    Field("threshold", 6, 22, 8, "SCORE: least keep score of a token that stays"),
     Field(
-        "operand",
-        7,
-        0,
-        32,
-        "ADD: second operand's first word; LAYERNORM: epsilon, low; SOFTMAX: probability_mult; "
-        "MEAN: mult; LOAD: words",
+        "operand", 7, 0, 32,
+        "ADD, SCORE: second operand's first word; LAYERNORM: epsilon, low; "
+        "SOFTMAX: probability_mult; LOAD: words",
     ),
-)
+)  # fmt: skip
 
 
 TILE_FIELDS = (
@@ -141,6 +157,8 @@ class Instruction:
     wide: int = 0
     gelu: int = 0
     normal: int = 0
+    live: int = 0
+    common_normal: int = 0
     sums: int = 0
     second: int = 0
     write: int = 0
@@ -160,6 +178,7 @@ class Instruction:
     out_stride: int = 0
     w_addr: int = 0
     shift: int = 0
+    threshold: int = 0
     operand: int = 0
 
     @property

@@ -21,7 +21,7 @@ from prune.calibration.inputs import layer_products, tokens_out
 from prune.calibration.store import Arrays
 from prune.products import Product, frozen
 
-_BATCH = 32
+_BATCH = 16
 
 
 @dataclass(frozen=True)
