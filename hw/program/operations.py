@@ -9,7 +9,6 @@ from itertools import pairwise
 from hw.config import ArrayConfig
 from hw.ir import Network
 from hw.program.layout import Placement
-from hw.program.live import live_tensors
 
 
 def _chunks(tokens: int, depth: int) -> list[tuple[int, int]]:
@@ -34,9 +33,9 @@ class OpLowering:
         return _chunks(tokens, self.config.acc_depth)
 
     @cached_property
-    def _live_tensors(self) -> frozenset[str]:
-        return live_tensors(self.network)
+    def _selected_by(self) -> dict[str, str]:
+        return self.network.selected_by()
 
     def live(self, name: str) -> int:
         """The flag of an instruction that takes a tensor's tokens: 1 behind a token selector."""
-        return int(name in self._live_tensors)
+        return int(self._selected_by.get(name, "") != "")

@@ -14,9 +14,8 @@ from hw.errors import UserError
 from hw.ir import Linear, Network, TokenSelect
 from hw.program.disassembler import disassemble, listing
 from hw.program.compiler import compile_network
-from hw.program.isa import MODES, OPCODES, Instruction
+from hw.program.isa import OPCODES, Instruction
 from hw.program.layout import heads_copy
-from hw.program.live import live_tensors
 from hw.program.lowering import build_schedule
 from hw.program.schedule import Entry, Schedule, common_start, tile_weights
 from sim.benches.random_network import Shape, random_network
@@ -95,7 +94,7 @@ def test_scores_get_threshold_and_prefix(network: Network, entries: tuple[Entry,
 def test_instructions_on_all_live_tokens_say_so(shape: Shape, config: ArrayConfig) -> None:
     """Those that take the tokens of a tensor behind a selector; one token is no such."""
     network, _ = random_network(shape)
-    live, behind = live_tensors(network), False
+    selected_by, behind = network.selected_by(), False
     for entry in build_schedule(network, config).entries:
         i = entry.instruction
         if i.opcode in (OPCODES["LOAD"], OPCODES["STORE"], OPCODES["END"], OPCODES["SELECT"]):
@@ -104,14 +103,8 @@ def test_instructions_on_all_live_tokens_say_so(shape: Shape, config: ArrayConfi
             continue
         assert entry.op is not None
         op = network.ops[entry.op]
-        assert i.live == (op.inputs[0] in live and op.kind != "select")
+        assert i.live == (selected_by[op.inputs[0]] != "" and op.kind != "select")
         assert not i.live or behind
-
-
-def test_live_tensors_start_at_a_selection_and_end_at_one_token(network: Network) -> None:
-    live = live_tensors(network)
-    assert {"selectors.0.select", "qkv", "add2", "selectors.1.select", "blocks.1.add2"} <= live
-    assert not {"positions", "selectors.0.keep", "selectors.1.mean", "select", "head"} & live
 
 
 def test_live_mean_keeps_the_prefix_out() -> None:
@@ -148,7 +141,7 @@ def test_tiles_of_the_common_token_follow_the_others(
     shape = Shape(tokens=5, prefix=1, heads=heads, head_features=head_features, selectors=(0,))
     network, tensors = random_network(shape)
     op, schedule, instruction = products(network, config)
-    word, rng = config.word_bytes, np.random.default_rng(0)
+    word = config.word_bytes
     x, common = (
         schedule.placements[name].to_rows(tensors[name].astype(np.int64), word)
         for name in op.inputs
@@ -166,7 +159,6 @@ def test_tiles_of_the_common_token_follow_the_others(
     expected = np.concatenate(inputs, axis=1).astype(np.int64) @ network.param(op, "weight").T
     assert np.array_equal(acc[:, : expected.shape[1]], expected)
     assert instruction.depth == common_start(op, schedule) > 0
-    assert rng is not None
 
 
 def test_common_token_may_be_a_layer_norm() -> None:
@@ -216,4 +208,3 @@ def test_listing_shows_selectors(network: Network) -> None:
     assert any("common=" in line and "STREAM" in line for line in text)
     assert any("MATMUL" in line and "live" in line for line in text)
     assert any(line.count("SELECT") for line in text)
-    assert MODES["STREAM"] == 0
