@@ -45,6 +45,12 @@ class Selectors(Attached):
         """Blocks before which tokens are selected."""
         return tuple(map(int, self.keys()))
 
+    def at(self, block: int) -> TokenSelector:
+        """The selector before a block."""
+        selector = self[str(block)]
+        assert isinstance(selector, TokenSelector)
+        return selector
+
     def run(self, number: int, x: Tensor) -> Tensor:
         """What block `number` makes of the tokens that the selector before it leaves."""
         stage = self._architecture.stage(number)
@@ -66,9 +72,7 @@ class Selectors(Attached):
     def _select(self, number: int, x: Tensor) -> Tensor:
         if self._tokens is None:
             self._tokens = self._start(x)
-        selector = self[str(number)]
-        assert isinstance(selector, TokenSelector)
-        x, selection = self._tokens.select(selector, x)
+        x, selection = self._tokens.select(self.at(number), x)
         if self.record is not None:
             self.record[number] = selection
         return x
