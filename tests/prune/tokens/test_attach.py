@@ -94,7 +94,7 @@ def test_positions_that_are_no_rising_block_numbers_are_refused(positions: list[
         attach_(plain(), positions)
 
 
-@pytest.mark.parametrize("thresholds", [0.0, 1.0, [0.5]])
+@pytest.mark.parametrize("thresholds", [0.0, 1, [0.5]])
 def test_unusable_thresholds_are_refused(thresholds: float | list[float]) -> None:
     with pytest.raises(UserError, match="threshold"):
         attach_(plain(), [1, 2], thresholds)
