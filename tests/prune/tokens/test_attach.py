@@ -117,6 +117,13 @@ def test_models_without_selectors_are_refused(context: type) -> None:
         pass
 
 
+def test_gradient_checkpointing_is_refused() -> None:
+    model = selective()
+    model.set_grad_checkpointing(True)
+    with pytest.raises(UserError, match="checkpointing"):
+        model(images(model))
+
+
 def test_attention_that_is_not_seen_is_refused() -> None:
     class Blind(nn.Module):
         def forward(self, x: torch.Tensor, **_: object) -> torch.Tensor:
