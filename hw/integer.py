@@ -34,6 +34,12 @@ CENTRED_BITS = 10
 EPSILON_BITS = 48
 PROBABILITY_MULT_BITS = 24
 
+SCORE_MAX = 255
+"""Scores of tokens have 8 bits; 254 stands for 1."""
+AVERAGE_BITS = 17
+"""Weights of an average add up to about 2^17."""
+AVERAGE_RECIPROCAL_BITS = 23
+
 
 def saturate(x: ArrayLike, bits: int) -> NDArray[np.int64]:
     """Clamp to the two's-complement range of `bits`."""
@@ -176,10 +182,80 @@ def layernorm(
     return saturate(round_shift(normalized * gain + offset, shift), bits)
 
 
-def mean_tokens(x: IntArray, mult: int, shift: int) -> NDArray[np.int64]:
-    """`saturate(round_shift(sum * mult, shift))` over the token axis (second to last), kept."""
-    total = x.astype(np.int64).sum(axis=-2, keepdims=True)
-    return saturate(round_shift(total * mult, shift), 16)
+def average_weights(scores: IntArray) -> NDArray[np.int64]:
+    """Weights in proportion to scores, that add up to about 2^17.
+
+    With B the sum of the scores and b its bit length, a score s gets
+    `min(round_shift(s R, 6 + b), 2^17 - 1)`, where `R = 2^(23 + b) // B` has 24 bits or is 2^24.
+
+    Args:
+        scores: (..., tokens), 1 to 255, or 0 for a token that does not count; a positive sum.
+    """
+    total = scores.astype(np.int64).sum(axis=-1, keepdims=True)
+    length = _bit_length(total)
+    reciprocal = (np.int64(1) << (AVERAGE_RECIPROCAL_BITS + length)) // total
+    shift = AVERAGE_RECIPROCAL_BITS - AVERAGE_BITS + length
+    return np.minimum(round_shift(scores * reciprocal, shift), (1 << AVERAGE_BITS) - 1)
+
+
+def average(x: IntArray, scores: IntArray) -> NDArray[np.int64]:
+    """`saturate(round_shift(sum of w x, 17))`, w by `average_weights`, over the token axis, kept.
+
+    The average of a single token is that token.
+
+    Args:
+        x: int16 (..., tokens, features)
+        scores: (..., tokens), as for `average_weights`.
+    """
+    weighted = average_weights(scores)[..., None, :] @ x.astype(np.int64)
+    return saturate(round_shift(weighted, AVERAGE_BITS), 16)
+
+
+def mean_tokens(x: IntArray) -> NDArray[np.int64]:
+    """Average of int16 (..., tokens, features) with equal weights: (..., 1, features)."""
+    return average(x, np.ones(x.shape[:-1], np.int64))
+
+
+def token_scores(keep: IntArray, heads: IntArray) -> NDArray[np.int64]:
+    """Scores (..., tokens) of 0 to 255: `min(2 N // max(D, 1), 255)`, 254 standing for 1.
+
+    `N = sum of keep * heads` and `D = sum of heads`, over the heads.
+
+    Args:
+        keep: 0 to 127 (..., tokens, heads)
+        heads: 0 to 127 (..., tokens, heads)
+    """
+    keep, heads = keep.astype(np.int64), heads.astype(np.int64)
+    total = np.maximum(heads.sum(axis=-1), 1)
+    return np.minimum(2 * (keep * heads).sum(axis=-1) // total, SCORE_MAX)
+
+
+def kept_tokens(scores: IntArray, threshold: int, prefix: int, package: bool) -> NDArray[np.bool_]:
+    """Which tokens of an image stay: the first `prefix`, and those that reach the threshold.
+
+    Args:
+        scores: (tokens)
+        package: the last token is a package token, which never stays.
+    """
+    kept = scores >= threshold
+    kept[:prefix] = True
+    if package:
+        kept[-1] = False
+    return kept
+
+
+def select_tokens(x: IntArray, scores: IntArray, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The kept tokens in their order, then the average of the others, if any, by their scores.
+
+    Args:
+        x: int16 (tokens, features)
+        scores: 0 to 255 (tokens); 0 counts as 1 in the average.
+        kept: (tokens)
+    """
+    stay = x[kept].astype(np.int64)
+    if kept.all():
+        return stay
+    return np.concatenate([stay, average(x[~kept], np.maximum(scores[~kept], 1))])
 
 
 def lookup(x: IntArray, table: IntArray) -> NDArray[np.int64]:

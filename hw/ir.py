@@ -1,7 +1,8 @@
 """The IR: an ordered list of integer operations on named tensors.
 
 A tensor is (tokens, features) of int8 or int16. Features come in equal `groups` (the heads of
-attention), which the compiler aligns in memory and which may carry a scale each. What an operation
+attention), which the compiler aligns in memory and which may carry a scale each. Behind a
+`TokenSelect` the number of tokens differs from image to image: the live count. What an operation
 means is `docs/integer.md`; `sim.reference` executes it.
 
 On disk a network is `network.json` (structure) beside `network.safetensors` (parameters).
@@ -27,6 +28,7 @@ FORMAT_VERSION = 1
 class TensorSpec:
     """Shape, width and scale of a tensor.
 
+    `tokens` is the most that it can have: behind a `TokenSelect` a run has as many as were kept.
     `scales` holds one value for the whole tensor or one a group: real value = integer * scale.
     """
 
@@ -81,10 +83,12 @@ class Op:
 
 @dataclass(frozen=True)
 class Linear(Op):
-    """`y = requantize(x @ weight.T, bias, mult, shift)`, then the GELU table when there is one.
+    """`y = requantize(x @ weight.T, bias, mult, shift)`, then a table when there is one.
 
-    Params: weight int8 (out, in), bias int32 (out), mult uint16 (out), shift uint8 (out), and with
-    `gelu` table int8 (256). `block_shape` is the (out, in) shape of a prunable weight block.
+    A second input of one token is common to all tokens: its features follow those of each token of
+    the first. With `gelu` the sums become int8, are looked up in `table` and, in a 16-bit tensor,
+    extended. Params: weight int8 (out, in), bias int32 (out), mult uint16 (out), shift uint8 (out),
+    and with `gelu` table int8 (256). `block_shape` is the (out, in) shape of a prunable block.
     """
 
     kind: ClassVar[str] = "linear"
@@ -173,13 +177,30 @@ class SelectToken(Op):
 
 @dataclass(frozen=True)
 class MeanTokens(Op):
-    """Mean over the tokens from `start` on, int16."""
+    """Mean over the live tokens from `start` on, int16, in the scale of its input."""
 
     kind: ClassVar[str] = "mean"
 
     start: int = 0
-    mult: int = 1
-    shift: int = 0
+
+
+@dataclass(frozen=True)
+class TokenSelect(Op):
+    """Keeps the tokens whose score reaches `threshold`, and averages the others into one.
+
+    Inputs: the residual stream int16 (tokens, features); `keep` and `heads`, int16 (tokens, heads)
+    of 0 to 127, a head's vote for a token and the weight of that vote. The output has the kept
+    tokens in their order, then the package token if any token was dropped.
+    """
+
+    kind: ClassVar[str] = "token_select"
+
+    threshold: int = 127
+    """Of a score from 0 to 254, which stands for 1."""
+    prefix: int = 1
+    """Tokens in front that always stay."""
+    after: str = ""
+    """The `TokenSelect` before this one, whose package token, if it made one, is the last token."""
 
 
 ARRAY_OPS = (Linear, Scores, Attend)
@@ -187,7 +208,18 @@ ARRAY_OPS = (Linear, Scores, Attend)
 
 OP_KINDS: dict[str, type[Op]] = {
     op.kind: op
-    for op in (Linear, Scores, Attend, Softmax, LayerNorm, Embed, Add, SelectToken, MeanTokens)
+    for op in (
+        Linear,
+        Scores,
+        Attend,
+        Softmax,
+        LayerNorm,
+        Embed,
+        Add,
+        SelectToken,
+        MeanTokens,
+        TokenSelect,
+    )
 }
 
 
@@ -235,11 +267,75 @@ class Network:
             known.add(op.output)
             if isinstance(op, Linear):
                 self._validate_linear(op)
+            if isinstance(op, TokenSelect):
+                self._validate_select(op)
+        self.selected_by()
+
+    def selected_by(self) -> dict[str, str]:
+        """The `TokenSelect` whose live count a tensor has, by tensor; "" where tokens are fixed.
+
+        Raises:
+            UserError: when an operation meets tokens of different selections, or of another than
+                the last one.
+        """
+        found, last = {self.INPUT: ""}, ""
+        for op in self.ops:
+            sources = {found[name] for name in op.inputs if self.tensors[name].tokens > 1}
+            if len(sources) > 1:
+                raise UserError(f"network: {op.name} mixes tokens before and after a selection")
+            source = sources.pop() if sources else ""
+            if source not in ("", last):
+                raise UserError(
+                    f"network: {op.name} reads tokens that {source} selected, after {last}"
+                )
+            if isinstance(op, TokenSelect):
+                source = last = op.name
+            found[op.output] = "" if isinstance(op, SelectToken | MeanTokens) else source
+        return found
+
+    def _validate_select(self, op: TokenSelect) -> None:
+        earlier = [o.name for o in self.ops if isinstance(o, TokenSelect)]
+        before = earlier[: earlier.index(op.name)]
+        if op.after != (before[-1] if before else ""):
+            raise UserError(
+                f"network: {op.name} comes after {op.after!r}, expected "
+                f"{before[-1] if before else ''!r}, the selection before it"
+            )
+        if len(op.inputs) != 3:
+            raise UserError(
+                f"network: {op.name} has {len(op.inputs)} inputs, expected the tokens, keep and "
+                "heads"
+            )
+        x, keep, heads = (self.tensors[name] for name in op.inputs)
+        if (keep.tokens, keep.features) != (x.tokens, heads.features) or heads.tokens != x.tokens:
+            raise UserError(
+                f"network: {op.name}: keep ({keep.tokens}, {keep.features}) and heads "
+                f"({heads.tokens}, {heads.features}), expected one shape and {x.tokens} tokens"
+            )
+        target = self.tensors[op.output]
+        if (target.tokens, target.features) != (x.tokens, x.features):
+            raise UserError(
+                f"network: {op.name} gives ({target.tokens}, {target.features}), expected "
+                f"({x.tokens}, {x.features})"
+            )
+        narrow = [n for n in (*op.inputs, op.output) if self.tensors[n].bits != 16]
+        if narrow:
+            raise UserError(f"network: {op.name}: {narrow[0]} has 8 bits, expected 16")
+        if not 0 <= op.threshold < 256 or not 0 <= op.prefix < x.tokens:
+            raise UserError(
+                f"network: {op.name}: threshold={op.threshold} prefix={op.prefix}, expected 0 to "
+                f"255 and 0 to {x.tokens - 1}"
+            )
 
     def _validate_linear(self, op: Linear) -> None:
-        source, target = self.tensors[op.inputs[0]], self.tensors[op.output]
+        sources, target = [self.tensors[name] for name in op.inputs], self.tensors[op.output]
+        if any(source.tokens != 1 for source in sources[1:]) or len(sources) > 2:
+            raise UserError(
+                f"network: {op.name} reads {', '.join(op.inputs)}, expected one tensor, or two "
+                "of which the second has one token"
+            )
         expected = {
-            "weight": ((target.features, source.features), np.int8),
+            "weight": ((target.features, sum(source.features for source in sources)), np.int8),
             "bias": ((target.features,), np.int32),
             "mult": ((target.features,), np.uint16),
             "shift": ((target.features,), np.uint8),

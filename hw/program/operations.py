@@ -274,9 +274,7 @@ class OpLowering:
         assert isinstance(op, MeanTokens)
         source, target = self.place(op.inputs[0]), self.place(op.output)
         chunk = (op.start, source.tokens - op.start)
-        yield self._vector(
-            "MEAN", index, source, target, chunk, out_token=0, operand=op.mult, shift=op.shift
-        )
+        yield self._vector("MEAN", index, source, target, chunk, out_token=0)
 
     # Before and after
 

@@ -16,28 +16,28 @@ FILE = "state.pt"
 _RESUME = "pass --resume to continue it, or delete the file to start anew"
 
 
-def identity(recipe: Recipe, folder: Path, teacher: str | None, images: LabelledImages) -> Any:
+def identity(recipe: Recipe, pruned: str, teacher: str | None, images: LabelledImages) -> Any:
     """What a run is made of, in plain values: two equal ones give the same weights.
 
     Args:
         recipe: with its precision decided.
-        folder: of the pruning run.
+        pruned: digest of the pruning run.
         teacher: where the dense weights came from.
         images: to train on.
     """
-    files = ("pruned.safetensors", "masks.safetensors")
     paths = images.files if isinstance(images.files, list) else []
     names = [f"{path.parent.name}/{path.name}" for path in paths]
     return {
         **recipe.to_dict(),
-        "pruned": _digest(b"".join((folder / file).read_bytes() for file in files)),
+        "pruned": pruned,
         "teacher": teacher,
         "images": len(images),
-        "data": _digest(json.dumps([names, images.labels.tolist()]).encode()),
+        "data": digest(json.dumps([names, images.labels.tolist()]).encode()),
     }
 
 
-def _digest(content: bytes) -> str:
+def digest(content: bytes) -> str:
+    """Short name of a content."""
     return hashlib.sha256(content).hexdigest()[:16]
 
 

@@ -13,6 +13,7 @@ from rich.progress import Progress, TaskID
 from timm.data import Mixup
 from timm.utils import ModelEmaV3, random_seed
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from hw.errors import UserError
 from prune.blocks import BlockMask
@@ -67,7 +68,7 @@ class Trainer:
         self.qat = QuantizationAware(student, calibration) if recipe.qat else None
         self._masks = FixedMasks(model, masks)
         self._transform = augmentation(student, recipe)
-        optimizer = make_optimizer(recipe, model)
+        optimizer = self._make_optimizer(model)
         self._schedule = make_schedule(recipe, optimizer, self.steps)
         self._ema = ModelEmaV3(model, recipe.ema) if recipe.ema is not None else None
         self._model, self._optimizer = accelerator.prepare(model, optimizer)
@@ -119,13 +120,7 @@ class Trainer:
         target = labels
         if self._mixup is not None:
             images, target = self._mixup(images, labels)
-        taught = None
-        if self._teacher is not None:
-            with torch.no_grad():
-                taught = self._teacher(images.to(product_dtype(self.accelerator)))
-        with self.accelerator.autocast():
-            logits = self._model(images)
-        value = loss(self.recipe, logits, target, taught)
+        value = self._loss(images, target)
         self.accelerator.backward(value)
         self._masks.clear_gradients_()
         self.accelerator.clip_grad_norm_(self._model.parameters(), self.recipe.gradient_clip)
@@ -137,6 +132,23 @@ class Trainer:
         if self._ema is not None:
             self._ema.update(self.student.model)
         return value.detach()
+
+    def _make_optimizer(self, model: nn.Module) -> Optimizer:
+        return make_optimizer(self.recipe, model)
+
+    def _loss(self, images: Tensor, target: Tensor) -> Tensor:
+        """Of normalized images (N, C, H, W); the target is labels (N) or probabilities."""
+        taught = self._taught(images)
+        with self.accelerator.autocast():
+            logits = self._model(images)
+        return loss(self.recipe, logits, target, taught)
+
+    @torch.no_grad()
+    def _taught(self, images: Tensor) -> Tensor | None:
+        """The teacher's logits."""
+        if self._teacher is None:
+            return None
+        return self._teacher(images.to(product_dtype(self.accelerator)))
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         batches = Batches(

@@ -2,101 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
-
-from hw.artifacts import read_tensors, replacing, write_json
+from hw.artifacts import replacing, write_json
 from hw.errors import UserError
-from prune.blocks import BlockMask
-from prune.data import calibration_images, calibration_source
+from prune.data import calibration_source
 from prune.finetune import checkpoint
 from prune.finetune.devices import make_accelerator
 from prune.finetune.images import labelled_images, split
 from prune.finetune.loop import Data, Trainer
-from prune.finetune.masks import read_masks
+from prune.finetune.pruning_run import PruningRun, load_teacher, read_run
 from prune.finetune.recipe import Recipe
-from prune.models import LoadedModel, load_model
+from prune.finetune.running import Journal, Running, train
+from prune.models import LoadedModel
 from prune.models.support import why_not_compilable
 from prune.quantize import quantize
 from prune.report import figures, layer_costs
-from prune.run_folder import Pruned, describe, read_report, write
-from prune.settings import Settings
+from prune.run_folder import Pruned, describe, write
 
 LOG = "finetune.json"
-
-
-@dataclass(frozen=True)
-class PruningRun:
-    """What a finetuning starts from."""
-
-    folder: Path
-    report: dict[str, Any]
-    settings: Settings
-    student: LoadedModel
-    masks: dict[str, BlockMask]
-    curves: dict[str, NDArray[Any]]
-    calibration: Tensor
-    """(N, channels, height, width), pixels in [0, 1]."""
-
-
-@dataclass(frozen=True)
-class Running:
-    """How to run, which leaves the result as it is."""
-
-    resume: bool = False
-    save_every: int = 100
-    """Steps between two states."""
-    workers: int | None = None
-    """Processes that read images; None: half of the cores, at most 8."""
-
-
-def read_run(folder: Path) -> PruningRun:
-    """Load what `python -m prune run` wrote.
-
-    Raises:
-        UserError: a file is missing, damaged, or of another run.
-    """
-    report = read_report(folder)
-    try:
-        settings = Settings.from_dict(report)
-    except (KeyError, TypeError, IndexError) as error:
-        raise UserError(f"{folder}/pruned.json: damaged ({error}); prune again") from error
-    source = settings.source
-    student = load_model(source.model, folder / "pruned.safetensors", source.seed)
-    masks = read_masks(folder, student.model, settings.block)
-    remedy = "run `python -m prune run` again"
-    curves = read_tensors(folder / "curves.safetensors", "the curves of a pruning run", remedy)
-    calibration = calibration_images(student, source.data, source.images, source.seed)
-    return PruningRun(folder, report, settings, student, masks, curves, calibration)
-
-
-def load_teacher(run: PruningRun, checkpoint: Path | None = None) -> LoadedModel:
-    """The dense model that the run pruned.
-
-    Args:
-        run: the pruning run.
-        checkpoint: its weights; None: those that the run was given.
-
-    Raises:
-        UserError: they are missing, or other weights than those that were pruned.
-    """
-    source = run.settings.source
-    teacher = load_model(source.model, checkpoint or source.checkpoint, source.seed)
-    if checkpoint is None and not run.report["weights_source"].startswith(teacher.weights_source):
-        raise UserError(
-            f"{run.folder}: pruned from the weights {run.report['weights_source']!r}, found "
-            f"{teacher.weights_source!r}; pass --teacher with a checkpoint, or --distill none"
-        )
-    return teacher
 
 
 def finetune(
@@ -124,80 +51,65 @@ def finetune(
         UserError: on any input that cannot be used.
     """
     running = running or Running()
-    if running.save_every < 1:
-        raise UserError(f"save_every={running.save_every}: expected at least one step")
     if out.resolve() == folder.resolve():
         raise UserError(f"{out}: is the pruning run itself; choose another --out")
-    if not running.resume:
-        checkpoint.check_unused(out)
+    running.check(out)
     run = read_run(folder)
     images = labelled_images(run.student, data)
     accelerator = make_accelerator(recipe.precision)
     recipe = replace(recipe, precision=accelerator.mixed_precision)
     dense = load_teacher(run, teacher) if recipe.distill != "none" else None
-    identity = checkpoint.identity(
-        recipe, folder, None if dense is None else dense.weights_source, images
-    )
+    taught_by = None if dense is None else dense.weights_source
+    identity = checkpoint.identity(recipe, run.digest, taught_by, images)
     state = checkpoint.load(out, identity) if running.resume else None
-    workers = _workers(images.files) if running.workers is None else running.workers
-    train, held_out = split(images, recipe)
-    parts = Data(train, held_out, workers)
+    training, held_out = split(images, recipe)
+    parts = Data(training, held_out, running.readers(images))
     trainer = Trainer(recipe, accelerator, run.student, dense, run.masks, parts, run.calibration)
+    before = trainer.measure() if state is None else state.pop("held_out_before")
+    if state is not None:
+        trainer.load_state(state)
     log: dict[str, Any] = {
         "from": str(folder),
         "data": images.source,
-        "train_images": len(train),
+        "train_images": len(training),
         "held_out_images": len(held_out),
         "device": accelerator.device.type,
         "processes": accelerator.num_processes,
-        "teacher": None if dense is None else dense.weights_source,
+        "teacher": taught_by,
         "recipe": recipe.to_dict(),
+        "held_out_before": before,
     }
-    if state is None:
-        log["held_out_before"] = trainer.measure()
-    else:
-        log["held_out_before"] = state.pop("held_out_before")
-        trainer.load_state(state)
-
-    def save() -> None:
-        accelerator.wait_for_everyone()
-        if accelerator.is_main_process:
-            trained = {**trainer.state(), "held_out_before": log["held_out_before"]}
-            checkpoint.save(out, identity, trained)
-            write_json(out / LOG, log | {"epochs": trainer.log})
-
-    _train(trainer, save, running.save_every, accelerator.is_main_process)
-    accelerator.wait_for_everyone()
-    trainer.finish()
-    log["epochs"] = trainer.log
+    journal = Journal(out, LOG, identity, log, {"held_out_before": before})
+    train(trainer, journal, running.save_every, "finetuning")
     if not accelerator.is_main_process:
         return {}
-    return _write(run, images.source, log, trainer.epoch, out)
+    weights = trained_weights(run, trainer, "finetuned", images.source)
+    return write_trained(replace(run, student=weights), {"finetune": log}, out, LOG)
 
 
-def _train(trainer: Trainer, save: Callable[[], None], save_every: int, shown: bool) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    speed = TextColumn("{task.fields[speed]}")
-    console = Console(quiet=not shown)
-    with Progress(*columns, TimeRemainingColumn(), speed, console=console) as progress:
-        task = progress.add_task(
-            "finetuning", total=trainer.steps, completed=trainer.step, speed=""
-        )
-        trainer.train(save, save_every, progress, task)
+def trained_weights(run: PruningRun, trainer: Trainer, how: str, images: str) -> LoadedModel:
+    """The student, with what became of its weights in words."""
+    count = f"{trainer.epoch:.3g} epoch{'' if trainer.epoch == 1 else 's'}"
+    source = f"{run.report['weights_source']}, {how} {count} on {images}"
+    return replace(run.student, weights_source=source)
 
 
-def _workers(files: Any) -> int:
-    return min((os.cpu_count() or 1) // 2, 8) if isinstance(files, list) else 0
-
-
-def _write(
-    run: PruningRun, source: str, log: dict[str, Any], epochs: float, out: Path
+def write_trained(
+    run: PruningRun, entries: dict[str, Any], out: Path, log_file: str
 ) -> dict[str, Any]:
-    """Quantize, and write the artifacts of a pruning run, with its log."""
-    count = f"{epochs:.3g} epoch{'' if epochs == 1 else 's'}"
-    weights = f"{run.report['weights_source']}, finetuned {count} on {source}"
-    student, settings = replace(run.student, weights_source=weights), run.settings
-    report = run.report | {"weights_source": weights, "finetune": log}
+    """Quantize the trained student, and write the artifacts of a pruning run.
+
+    Args:
+        run: with the trained student.
+        entries: of the report, beside the run's own; one of them is the log.
+        out: folder.
+        log_file: name of the log in it, and of its entry in the report, as in `finetune.json`.
+
+    Returns:
+        The report.
+    """
+    student, settings = run.student, run.settings
+    report = run.report | {"weights_source": student.weights_source} | entries
     network = None
     if why_not_compilable(student.model) is None:
         images_from = calibration_source(student, settings.source.data)
@@ -213,10 +125,9 @@ def _write(
         }
         describe(network, report)
     write(Pruned(network, student, run.masks, report, run.curves), out)
-    write_json(out / LOG, log)
-    config = run.folder / "config.json"
-    if config.is_file():
-        with replacing(out / config.name) as temporary:
-            shutil.copyfile(config, temporary)
+    write_json(out / log_file, entries[log_file.removesuffix(".json")])
+    if run.folder is not None and (run.folder / "config.json").is_file():
+        with replacing(out / "config.json") as temporary:
+            shutil.copyfile(run.folder / "config.json", temporary)
     checkpoint.discard(out)
     return report

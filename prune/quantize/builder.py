@@ -120,6 +120,4 @@ class Builder:
     def mean(self, name: str, x: str, start: int) -> str:
         """The mean of the tokens from `start` on, in the scale of `x`."""
         spec = self.tensors[x]
-        mult, shift = multipliers(np.array([1 / (spec.tokens - start)]))
-        op = MeanTokens(name, -1, (x,), name, start=start, mult=mult[0], shift=shift[0])
-        return self.append(op, replace(spec, tokens=1))
+        return self.append(MeanTokens(name, -1, (x,), name, start=start), replace(spec, tokens=1))

@@ -137,8 +137,7 @@ def random_network(shape: Shape, seed: int = 0) -> tuple[Network, dict[str, IntA
     def pool(source: str, index: int = 0) -> str:
         name = "mean" if shape.mean else f"select{index or ''}"
         if shape.mean:
-            mult, shift = quantize_multiplier(np.array(1 / patches))
-            ops.append(MeanTokens(name, 0, (source,), name, prefix, int(mult), int(shift)))
+            ops.append(MeanTokens(name, 0, (source,), name, prefix))
         else:
             ops.append(SelectToken(name, 0, (source,), name, index=index))
         tensors[name] = TensorSpec(1, width, 16)

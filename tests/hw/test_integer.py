@@ -169,9 +169,83 @@ def test_layernorm_to_16_bits_saturates_at_16_bits() -> None:
 
 
 def test_mean_of_tokens_rounds_half_up() -> None:
-    mult, shift = integer.quantize_multiplier([1 / 2])
     x = np.array([[[3, -3], [4, -4]]], np.int16)
-    assert integer.mean_tokens(x, int(mult[0]), int(shift[0])).tolist() == [[[4, -3]]]
+    assert integer.mean_tokens(x).tolist() == [[[4, -3]]]
+
+
+@pytest.mark.parametrize("score", [1, 2, 3, 127, 254, 255])
+def test_average_of_one_token_is_that_token(score: int) -> None:
+    x = np.arange(-32768, 32768).astype(np.int16)[None]
+    np.testing.assert_array_equal(integer.average(x, np.array([score])), x)
+
+
+@pytest.mark.parametrize("tokens", [2, 3, 37, 196, 1024])
+def test_average_is_near_the_exact_one(tokens: int) -> None:
+    rng = np.random.default_rng(tokens)
+    x = rng.integers(-32768, 32768, (tokens, 50)).astype(np.int16)
+    scores = rng.integers(1, 256, tokens)
+    exact = scores @ x.astype(np.float64) / scores.sum()
+    assert np.abs(integer.average(x, scores) - exact).max() <= tokens / 8 + 1
+
+
+@pytest.mark.parametrize("value", [-32768, 32767])
+@pytest.mark.parametrize("tokens", [2, 3, 5, 196, 255, 256, 1023, 4095])
+def test_average_of_extremes_fits_its_widths(tokens: int, value: int) -> None:
+    for score in (1, 255):
+        scores = np.full(tokens, score)
+        total = int(scores.sum())
+        reciprocal = (1 << 23 + total.bit_length()) // total
+        assert 1 << 23 <= reciprocal <= 1 << 24
+        weights = integer.average_weights(scores)
+        assert 0 <= weights.min() <= weights.max() < 1 << 17
+        assert abs(int(weights.sum()) * value) + (1 << 16) < 1 << 33
+        exact = (int(weights.sum()) * value + (1 << 16)) >> 17
+        result = int(integer.average(np.full((tokens, 1), value, np.int16), scores)[0, 0])
+        assert result == min(max(exact, -32768), 32767)
+
+
+def test_lone_token_keeps_its_weight_beside_tokens_that_do_not_count() -> None:
+    assert integer.average_weights(np.array([0, 255, 0])).tolist() == [0, (1 << 17) - 1, 0]
+
+
+def test_score_is_the_mean_vote_weighted_by_the_heads() -> None:
+    keep = np.array([[127, 0], [127, 127], [0, 0], [100, 51]])
+    heads = np.array([[127, 127], [1, 127], [127, 1], [3, 1]])
+    assert integer.token_scores(keep, heads).tolist() == [127, 254, 0, 175]
+
+
+def test_score_without_any_weight_is_zero() -> None:
+    assert integer.token_scores(np.array([[127, 127]]), np.zeros((1, 2), np.int64)).tolist() == [0]
+
+
+def test_score_at_the_threshold_stays() -> None:
+    kept = integer.kept_tokens(np.array([0, 127, 126, 128]), 127, 1, package=False)
+    assert kept.tolist() == [True, True, False, True]
+
+
+def test_package_token_is_always_merged_again() -> None:
+    kept = integer.kept_tokens(np.array([0, 254, 254]), 127, 1, package=True)
+    assert kept.tolist() == [True, True, False]
+
+
+def test_dropped_tokens_stand_last_as_their_average() -> None:
+    x = np.array([[1], [1000], [2], [3000], [3]], np.int16)
+    kept = np.array([True, False, True, False, True])
+    scores = np.array([0, 90, 200, 30, 200])
+    assert integer.select_tokens(x, scores, kept).tolist() == [[1], [2], [3], [1500]]
+
+
+def test_dropped_tokens_of_score_zero_count_alike() -> None:
+    x = np.array([[7], [100], [300]], np.int16)
+    kept = np.array([True, False, False])
+    assert integer.select_tokens(x, np.zeros(3, np.int64), kept).tolist() == [[7], [200]]
+
+
+def test_nothing_dropped_makes_no_package_token() -> None:
+    x = np.array([[7], [100]], np.int16)
+    np.testing.assert_array_equal(
+        integer.select_tokens(x, np.zeros(2, np.int64), np.array([True, True])), x
+    )
 
 
 def test_addition_saturates() -> None:

@@ -1,6 +1,7 @@
 """Writing a network and reading it back, and files that hold none."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,14 @@ import pytest
 
 from hw.errors import UserError
 from hw.ir import (
+    Add,
     ImageSpec,
     LayerNorm,
     Linear,
     Network,
+    SelectToken,
     TensorSpec,
+    TokenSelect,
     load_network,
     save_network,
 )
@@ -137,3 +141,89 @@ def test_invalid_network_is_not_written(network: Network, tmp_path: Path) -> Non
     with pytest.raises(UserError, match="missing"):
         save_network(network, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_second_input_of_several_tokens_is_refused(network: Network) -> None:
+    op = network.ops[0]
+    network.ops[0] = replace(op, inputs=(Network.INPUT, Network.INPUT))
+    with pytest.raises(UserError, match="the second has one token"):
+        network.validate()
+
+
+def selecting(**tensors: TensorSpec) -> Network:
+    """Two selections, one after another, on a tensor of 4 tokens."""
+    wide = TensorSpec(4, 8, 16)
+    votes = TensorSpec(4, 2, 16)
+    names = {"x": wide, "keep": votes, "heads": votes, "a": wide, "keep2": votes, "heads2": votes}
+    specs = {Network.INPUT: TensorSpec(4, 8), **names, "b": wide, **tensors}
+    ops = [
+        *(Add(name, 0, (Network.INPUT, Network.INPUT), name) for name in ("x", "keep", "heads")),
+        TokenSelect("a", 0, ("x", "keep", "heads"), "a"),
+        *(Add(name, 0, ("a", "a"), name) for name in ("keep2", "heads2")),
+        TokenSelect("b", 0, ("a", "keep2", "heads2"), "b", after="a"),
+        SelectToken("class", 0, ("b",), "class"),
+    ]
+    specs["class"] = TensorSpec(1, 8, 16)
+    image = ImageSpec(1, 8, 8, 4, 0.01, (0.5,), (0.5,))
+    return Network("test", image, list(ops), specs, {})
+
+
+def test_live_count_of_a_tensor_is_that_of_the_selection_before_it() -> None:
+    network = selecting()
+    network.validate()
+    found = network.selected_by()
+    assert {name: found[name] for name in ("x", "a", "keep2", "b", "class")} == {
+        "x": "",
+        "a": "a",
+        "keep2": "a",
+        "b": "b",
+        "class": "",
+    }
+
+
+def test_selection_reads_back_as_written(tmp_path: Path) -> None:
+    network = selecting()
+    save_network(network, tmp_path)
+    assert load_network(tmp_path).ops == network.ops
+
+
+@pytest.mark.parametrize(
+    ("index", "changes", "message"),
+    [
+        (6, {"after": ""}, "comes after '', expected 'a'"),
+        (3, {"after": "b"}, "comes after 'b', expected ''"),
+        (3, {"threshold": 256}, "threshold=256"),
+        (3, {"prefix": 4}, "prefix=4"),
+        (3, {"inputs": ("x", "keep")}, "has 2 inputs"),
+        (6, {"inputs": ("x", "keep2", "heads2")}, "mixes tokens before and after a selection"),
+        (3, {"inputs": ("x", "keep", "x")}, "expected one shape"),
+    ],
+)
+def test_selection_that_does_not_fit_is_refused(
+    index: int, changes: dict[str, object], message: str
+) -> None:
+    network = selecting()
+    network.ops[index] = replace(network.ops[index], **changes)
+    with pytest.raises(UserError, match=message):
+        network.validate()
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "message"),
+    [
+        ("keep", TensorSpec(4, 2), "keep has 8 bits"),
+        ("a", TensorSpec(3, 8, 16), r"gives \(3, 8\), expected \(4, 8\)"),
+    ],
+)
+def test_tensor_that_does_not_fit_a_selection_is_refused(
+    name: str, spec: TensorSpec, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        selecting(**{name: spec}).validate()
+
+
+def test_tokens_of_an_earlier_selection_are_refused() -> None:
+    network = selecting()
+    network.ops[-1] = Add("class", 0, ("a", "a"), "class")
+    with pytest.raises(UserError, match="reads tokens that a selected, after b"):
+        network.validate()

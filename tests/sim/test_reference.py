@@ -134,7 +134,7 @@ def test_layernorm_width_follows_the_output_tensor() -> None:
 
 
 def test_mean_starts_at_its_token() -> None:
-    op = MeanTokens("mean", -1, ("x",), "m", start=1, mult=1, shift=1)
+    op = MeanTokens("mean", -1, ("x",), "m", start=1)
     network = network_of(op, m=TensorSpec(1, 1, 16))
     assert execute_op(network, op, np.array([[99], [3], [5]], np.int16)).tolist() == [[4]]
 
@@ -178,6 +178,24 @@ def test_kept_tensors_equal_those_of_a_full_run(classifier: Network) -> None:
     kept = execute(classifier, patches, keep=("fc", "select"))
     assert kept.keys() == {"fc", "select"}
     np.testing.assert_array_equal(kept["fc"], full["fc"])
+
+
+def test_features_common_to_all_tokens_follow_those_of_each() -> None:
+    op = Linear("fc", 0, ("x", "c"), "y")
+    params = linear("fc", "x", np.array([[1, 10, 100], [0, 0, -1]]))
+    network = network_of(op, params=params, y=TensorSpec(2, 2, 16))
+    x, common = np.array([[1, 2], [3, 4]], np.int8), np.array([[5]], np.int8)
+    assert execute_op(network, op, x, common).tolist() == [[521, -5], [543, -5]]
+
+
+def test_sixteen_bits_behind_a_table_are_its_entries() -> None:
+    op = Linear("fc", 0, ("x",), "y", gelu=True)
+    table = np.arange(-128, 128).astype(np.int8)
+    params = linear("fc", "x", np.array([[100]]), table=table)
+    network = network_of(op, params=params, y=TensorSpec(1, 1, 16))
+    y = execute_op(network, op, np.array([[2], [-1]], np.int8))
+    assert y.dtype == np.int16
+    assert y.tolist() == [[127], [-100]]  # saturated to 8 bits before the table
 
 
 def test_top1_is_the_largest_logit_of_each_image(classifier: Network) -> None:

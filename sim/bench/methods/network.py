@@ -12,8 +12,6 @@ from hw.ir import LayerNorm, Network, Op, Softmax
 from sim import reference
 from sim.bench.methods import layernorm, softmax
 
-BATCH = 8
-
 
 @dataclass(frozen=True)
 class Methods:
@@ -41,15 +39,8 @@ def execute_op(
 
 def top1(network: Network, patches: NDArray[np.int8], methods: Methods) -> NDArray[np.int64]:
     """Index of the largest logit (images) of patches (images, patches, features)."""
-    winners = []
-    last_use = {name: i for i, op in enumerate(network.ops) for name in op.inputs}
-    for start in range(0, len(patches), BATCH):
-        tensors: dict[str, NDArray[Any]] = {network.INPUT: patches[start : start + BATCH]}
-        for i, op in enumerate(network.ops):
-            inputs = [tensors[name] for name in op.inputs]
-            tensors[op.output] = execute_op(network, op, methods, *inputs)
-            for name in set(op.inputs):
-                if last_use[name] == i:
-                    del tensors[name]
-        winners.append(tensors[network.output][:, 0].argmax(axis=-1))
-    return np.concatenate(winners)
+
+    def operation(network: Network, op: Op, *inputs: NDArray[Any]) -> NDArray[np.integer[Any]]:
+        return execute_op(network, op, methods, *inputs)
+
+    return reference.logits(network, patches, operation=operation).argmax(axis=-1)

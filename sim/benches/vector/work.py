@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from hw.config import ArrayConfig
 from hw.integer import (
     EPSILON_BITS,
-    MULTIPLIER_BITS,
     PROBABILITY_MULT_BITS,
     SHIFT_MAX,
     add,
@@ -245,15 +244,13 @@ class Workload:
         rng = self._rng
         tokens, rows, features = self._shape()
         x = self._values(tokens, features)
-        mult = int(rng.integers(1 << MULTIPLIER_BITS))
-        shift = int(rng.integers(SHIFT_MAX + 1) if rng.random() < 0.3 else rng.integers(12, 24))
         source = str(rng.choice(["sums", "residual"]))
         first, stride = self._operand(source, x, rows)
         out, out_stride = self._room("residual", 1, rows)
         self._append(
-            "MEAN", "residual", self._rows(mean_tokens(x, mult, shift)),
+            "MEAN", "residual", self._rows(mean_tokens(x)),
             sums=int(source == "sums"), tokens=tokens, rows=rows, valid=features, in_addr=first,
-            in_stride=stride, out_addr=out, out_stride=out_stride, shift=shift, operand=mult,
+            in_stride=stride, out_addr=out, out_stride=out_stride,
         )  # fmt: skip
 
     def _store(self) -> None:
