@@ -19,6 +19,7 @@ from hw.program.compiler import Program
 from sim.activity import END
 from sim.cycles import CycleModel, NetworkCycles
 from sim.images import InputImage
+from sim.live import counted
 from sim.machine.build import build_machine, network_bench
 from sim.machine.run import BEATS_EVERY, Case, Conditions, InstructionCycles, Outcome, run_cases
 from sim.reference import execute
@@ -233,7 +234,8 @@ def measure(
     machine = build_machine(bench, waves=waves is not None)
     build_seconds = time.monotonic() - started
     tensors = execute(network, image.patches)
-    model = CycleModel(network, program.schedule.config).evaluate(program.kept)
+    live = counted(network, tensors)
+    model = CycleModel(network, program.schedule.config).evaluate(program.kept, live)
     case = Case(network, program, tensors, conditions, model.total)
     outcome = run_cases([case], machine, progress, waves)[0]
     return Measurement(
