@@ -59,8 +59,8 @@ def group_operations(network: Network) -> list[Group]:
 
     Attention: scores, softmax and the weighting of values, a head after another. A linear layer
     with the addition that takes its result into the residual stream, a word row after another, and
-    the layer norm behind it, whose sums the addition gathers. A mean with the layer norm behind it. A
-    token selector: layers, layer norms and means up to the selection, and the layer norm behind.
+    the layer norm behind it, whose sums the addition gathers. A mean and the layer norm behind it.
+    A token selector: layers, layer norms and means up to the selection, and the layer norm behind.
     """
     ops, groups, index = network.ops, [], 0
     while index < len(ops):

@@ -25,13 +25,13 @@ class Entry:
     """Index into `Network.ops`; None for the end of the program."""
     output: str | None = None
     """The place that it writes: of a tensor, or of a copy."""
-    copies: str | None = None
-    """The tensor whose values it writes there, where they are not the output's own."""
     first_row: int = 0
     """The first word row of it, of all groups, and the first token that it writes."""
     first_token: int = 0
     tiles: tuple[int, ...] = ()
     """Of a linear layer: its output tiles, in their natural order."""
+    copies: str | None = None
+    """The tensor whose values it writes there, where they are not the output's own."""
 
 
 @dataclass(frozen=True)

@@ -166,8 +166,9 @@ class VectorLowering(OpLowering):
         source, target = self.place(op.inputs[0]), self.place(op.output)
         chunk = (op.start, source.tokens - op.start)
         yield self.vector(
-            "MEAN", index, source, target, chunk, out_token=0, first_token=op.start, stats=1, fresh=1
-        )
+            "MEAN", index, source, target, chunk, out_token=0, first_token=op.start,
+            stats=1, fresh=1,
+        )  # fmt: skip
 
     def load(self, name: str, index: int | None) -> Entry:
         """Words of the stream into a tensor's place."""

@@ -45,7 +45,7 @@ class Shape:
     """Blocks before which a token selector stands, in order; `blocks`: behind the last. One before
     the first block needs `prefix` or `norm_pre`."""
     kept: tuple[float, ...] = ()
-    """Share of the tokens that each selector keeps of those that it may drop; 0.5 where not said."""
+    """Share of the tokens that each selector keeps of those that it may drop; else 0.5."""
 
     @property
     def patch_tokens(self) -> int:
@@ -124,9 +124,7 @@ class RandomLayers:
         width = self.shape.width
         self.params[f"{name}.gain"] = self.rng.integers(8000, 16000, width).astype(np.int16)
         self.params[f"{name}.offset"] = self.rng.integers(-(2**18), 2**18, width).astype(np.int32)
-        op = LayerNorm(
-            name, self.block, (source,), name, shift=20 if bits == 8 else 14, epsilon=1
-        )
+        op = LayerNorm(name, self.block, (source,), name, shift=20 if bits == 8 else 14, epsilon=1)
         return self.append(op, TensorSpec(self.tensors[source].tokens, width, bits))
 
     def add(self, name: str, a: str, b: str) -> str:
@@ -140,9 +138,7 @@ class RandomLayers:
         position = self.rng.integers(-5000, 5000, (tokens, width)).astype(np.int16)
         position[:prefix] = 0
         self.params.update({f"{name}.prefix": first, f"{name}.position": position})
-        return self.append(
-            Embed(name, self.block, (source,), name), TensorSpec(tokens, width, 16)
-        )
+        return self.append(Embed(name, self.block, (source,), name), TensorSpec(tokens, width, 16))
 
     def attention(self, names: tuple[str, str, str], qkv: str) -> str:
         """Scores, softmax and the weighting of values, by their names."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hw.ir import ImageSpec, MeanTokens, Network, SelectToken, TensorSpec
 from sim.benches.random_layers import IntArray, RandomLayers, Shape
@@ -49,7 +50,7 @@ def _head(layers: RandomLayers, stream: str) -> None:
         layers.add("logits", "head", "head_dist")
 
 
-def random_patches(shape: Shape, rng: np.random.Generator) -> IntArray:
+def random_patches(shape: Shape, rng: np.random.Generator) -> NDArray[np.int8]:
     """A random image: int8 (patches, features)."""
     size = (shape.patch_tokens, shape.patch_features)
     if shape.extreme:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hw.integer import SCORE_MAX, kept_tokens, token_scores
+from hw.integer import SCORE_MAX
 from hw.ir import MeanTokens, Network, TensorSpec, TokenSelect
-from sim.benches.random_layers import IntArray, RandomLayers
-from sim.reference import execute
+from sim.benches.random_layers import RandomLayers
+from sim.reference import run
 
 DEFAULT_SHARE = 0.5
 
@@ -51,7 +52,7 @@ def _sigmoid(layers: RandomLayers, name: str, source: str) -> str:
     return name
 
 
-def set_thresholds(network: Network, patches: IntArray, shares: Sequence[float]) -> None:
+def set_thresholds(network: Network, patches: NDArray[np.int8], shares: Sequence[float]) -> None:
     """Set the thresholds of a network so that an image's selectors keep these shares of tokens.
 
     Tokens of one score stay together. Selectors beyond the shares keep half.
@@ -61,14 +62,12 @@ def set_thresholds(network: Network, patches: IntArray, shares: Sequence[float])
         shares: of the tokens that may be dropped, 0 to 1, a selector each.
     """
     chosen = iter(shares)
-    package = False
     for number, op in enumerate(network.ops):
-        if not isinstance(op, TokenSelect):
-            continue
-        tensors = execute(network, patches)
-        scores = token_scores(tensors[op.inputs[1]], tensors[op.inputs[2]])
-        droppable = np.sort(scores[op.prefix : len(scores) - int(package)])
-        kept = round(next(chosen, DEFAULT_SHARE) * len(droppable))
-        lowest = [*droppable, SCORE_MAX][len(droppable) - kept] if kept < len(droppable) else 0
-        network.ops[number] = replace(op, threshold=int(lowest))
-        package |= not kept_tokens(scores, int(lowest), op.prefix, package).all()
+        if isinstance(op, TokenSelect):
+            selections = run(network, patches).selections[0]
+            package = op.after != "" and selections[op.after].package
+            scores = selections[op.name].scores
+            droppable = np.sort(scores[op.prefix : len(scores) - int(package)])
+            dropped = len(droppable) - round(next(chosen, DEFAULT_SHARE) * len(droppable))
+            lowest = [*droppable, SCORE_MAX][dropped] if dropped else 0
+            network.ops[number] = replace(op, threshold=int(lowest))

@@ -64,7 +64,9 @@ def test_every_tensor_lies_in_its_memory(shape: Shape, config: ArrayConfig) -> N
     network, _ = random_network(shape)
     for name, place in build_schedule(network, config).placements.items():
         assert place.base + place.words <= place.memory.words(config)
-        assert place.memory.wide == (name not in network.tensors or network.tensors[name].bits == 16)
+        assert place.memory.wide == (
+            name not in network.tensors or network.tensors[name].bits == 16
+        )
 
 
 def test_each_unit_writes_memories_of_its_own() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -217,6 +219,8 @@ def test_addition_of_two_results_of_the_vector_unit_is_refused() -> None:
 
 def test_softmax_outside_of_attention_is_refused() -> None:
     network, _ = random_network(Shape())
-    del network.ops[next(n for n, op in enumerate(network.ops) if op.name == "attend")]
+    index = next(n for n, op in enumerate(network.ops) if op.name == "attend")
+    proj = network.ops[index + 1]
+    network.ops[index : index + 2] = [replace(proj, inputs=("norm1",))]
     with pytest.raises(UserError, match="outside of attention"):
         build_schedule(network, CONFIGS["4x4"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.ir import Linear, Network, TokenSelect
-from hw.program.disassembler import disassemble, listing
 from hw.program.compiler import compile_network
+from hw.program.disassembler import disassemble, listing
 from hw.program.isa import OPCODES, Instruction
 from hw.program.layout import heads_copy
 from hw.program.lowering import build_schedule
@@ -63,7 +64,7 @@ def test_both_units_work_on_a_selector_together(
 def test_layer_norm_behind_a_selection_finds_its_sums(
     network: Network, entries: tuple[Entry, ...]
 ) -> None:
-    for before, entry in zip(entries, entries[1:], strict=False):
+    for before, entry in pairwise(entries):
         if before.instruction.opcode == OPCODES["SELECT"]:
             assert (before.instruction.stats, before.instruction.fresh) == (1, 1)
             assert entry.instruction.opcode == OPCODES["LAYERNORM"]
