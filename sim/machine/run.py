@@ -37,6 +37,7 @@ CYCLE_KINDS = (
     "output_wait",
     "fill_drain",
     "vector",
+    "selector",
 )
 """Counters of the core, in the order of `core_pkg::cycle_kind_e`."""
 
