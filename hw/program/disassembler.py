@@ -24,6 +24,8 @@ from hw.program.isa import (
 
 _OPCODE_NAMES = {value: name for name, value in OPCODES.items()}
 _MODE_NAMES = {value: name for name, value in MODES.items()}
+_MATMUL_FLAGS = ("gelu", "wide", "normal", "common_normal", "live")
+_VECTOR_FLAGS = ("sums", "wide", "write", "stats", "fresh", "live")
 
 
 @dataclass(frozen=True)
@@ -95,15 +97,18 @@ def listing(program: Sequence[Decoded], names: Sequence[str]) -> Iterator[str]:
 def _line(entry: Decoded) -> str:
     i = entry.instruction
     size = entry.weight_bytes + entry.metadata_bytes
-    flags: list[str]
     if i.is_matmul:
-        mode, second = _MODE_NAMES[i.mode], "" if i.mode == MODES["STREAM"] else str(i.w_addr)
+        mode, second = _MODE_NAMES[i.mode], str(i.w_addr) if i.depth else ""
         counts = f"{i.tokens:6} {i.tiles:5} {sum(entry.blocks):6}"
-        flags = [name for name in ("gelu", "wide", "normal") if getattr(i, name)]
+        flags = [name for name in _MATMUL_FLAGS if getattr(i, name)]
+        if i.mode == MODES["STREAM"] and i.depth:
+            flags.append(f"common={i.depth}")
     else:
-        mode, second = "", str(i.operand) if i.second else ""
+        mode, second = "", str(i.operand) if i.second or i.opcode == OPCODES["SCORE"] else ""
         counts = f"{i.tokens:6} {i.rows:5} {'':6}" if i.rows else " " * 19
-        flags = [n for n in ("sums", "wide", "write", "stats", "fresh") if getattr(i, n)]
+        flags = [name for name in _VECTOR_FLAGS if getattr(i, name)]
+        if i.opcode == OPCODES["SCORE"]:
+            flags += [f"threshold={i.threshold}", f"prefix={i.first_token}"]
     places = f"{i.in_addr:7} {second:>8} {i.out_addr:8}" if i.tokens or i.operand else " " * 25
     return (
         f"{i.id:5} {entry.offset:9} {_OPCODE_NAMES[i.opcode]:10}{mode:8}{counts} {places} {size:9}"

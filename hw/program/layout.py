@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hw.config import ArrayConfig
 from hw.errors import UserError
-from hw.ir import ARRAY_OPS, Embed, Network, Op, Scores, Softmax, TensorSpec
+from hw.ir import ARRAY_OPS, Embed, Network, Op, Scores, Softmax, TensorSpec, TokenSelect
 
 HEADS_HELD = 2
 """Heads of the scores and of the probabilities that lie in memory at a time."""
@@ -116,6 +116,11 @@ def _memory_of(op: Op, spec: TensorSpec) -> Memory:
     return Memory.RESIDUAL if spec.bits == 16 else Memory.NORMAL
 
 
+def heads_copy(op: TokenSelect) -> str:
+    """Name of the place in the residual memory to which a selector's head weights are copied."""
+    return f"{op.name}.heads"
+
+
 def _placement(spec: TensorSpec, memory: Memory, held: int, word_bytes: int) -> Placement:
     return Placement(
         memory=memory,
@@ -140,7 +145,7 @@ def _first_fit(size: int, taken: list[tuple[int, int]]) -> int:
 def place_tensors(
     network: Network, config: ArrayConfig, together: Sequence[int]
 ) -> dict[str, Placement]:
-    """Give every tensor its place.
+    """Give every tensor its place, and every copy of a selector's head weights.
 
     A tensor keeps its place while operations that write or read it are under way. The tensor of an
     embedding holds the positions from the start of the program on.
@@ -158,8 +163,8 @@ def place_tensors(
     last_use[network.output] = len(network.ops)
     placements: dict[str, Placement] = {}
 
-    def put(name: str, memory: Memory, held: int, group: int) -> None:
-        placement = _placement(network.tensors[name], memory, held, config.word_bytes)
+    def put(name: str, spec: TensorSpec, memory: Memory, held: int, group: int) -> None:
+        placement = _placement(spec, memory, held, config.word_bytes)
         taken = [
             (other.base, other.base + other.words)
             for key, other in placements.items()
@@ -175,13 +180,18 @@ def place_tensors(
             )
         placements[name] = Placement(**{**vars(placement), "base": base})
 
-    put(Network.INPUT, Memory.FEATURES, 1, 0)
+    tensors = network.tensors
+    put(Network.INPUT, tensors[Network.INPUT], Memory.FEATURES, 1, 0)
     for op in network.ops:
         if isinstance(op, Embed):
-            put(op.output, Memory.RESIDUAL, 1, 0)
+            put(op.output, tensors[op.output], Memory.RESIDUAL, 1, 0)
     for op, group in zip(network.ops, together, strict=True):
         if op.output in placements:
             continue
-        held = HEADS_HELD if isinstance(op, Scores | Softmax) else network.tensors[op.output].groups
-        put(op.output, _memory_of(op, network.tensors[op.output]), held, group)
+        spec = tensors[op.output]
+        if isinstance(op, TokenSelect):
+            last_use[heads_copy(op)] = group
+            put(heads_copy(op), tensors[op.inputs[2]], Memory.RESIDUAL, 1, group)
+        held = HEADS_HELD if isinstance(op, Scores | Softmax) else spec.groups
+        put(op.output, spec, _memory_of(op, spec), held, group)
     return placements

@@ -11,25 +11,31 @@ from dataclasses import replace
 
 from hw.config import ArrayConfig
 from hw.errors import UserError
-from hw.ir import Add, Embed, LayerNorm, Linear, MeanTokens, Network, Scores, SelectToken
+from hw.ir import Embed, LayerNorm, MeanTokens, Network, Scores, TokenSelect
 from hw.program.grouping import group_operations
 from hw.program.isa import OPCODES, Instruction
 from hw.program.layout import place_tensors
-from hw.program.operations import OpLowering
 from hw.program.schedule import Entry, Schedule
+from hw.program.selectors import SelectorLowering
 
 
-class Lowering(OpLowering):
+class Lowering(SelectorLowering):
     """Instructions of groups of operations, interleaved so that array and vector unit overlap."""
 
     def group(self, indices: range) -> Iterator[Entry]:
-        first = self.network.ops[indices[0]]
-        if isinstance(first, Scores) and len(indices) == 3:
-            yield from self._attention(indices, first.heads)
-        elif len(indices) > 1:
-            yield from self._residual(indices)
-        else:
-            yield from self._single(indices[0])
+        ops = [self.network.ops[index] for index in indices]
+        match ops:
+            case [*_, TokenSelect()] | [*_, TokenSelect(), LayerNorm()]:
+                yield from self.selector(indices)
+            case [Scores() as scores, _, _]:
+                yield from self._attention(indices, scores.heads)
+            case [MeanTokens(), LayerNorm()]:
+                yield from self.mean(indices[0])
+                yield from self.layernorm(indices[1], (0, 1), True)
+            case [_, _, *_]:
+                yield from self._residual(indices)
+            case _:
+                yield from self.single(indices[0])
 
     def _attention(self, indices: range, heads: int) -> Iterator[Entry]:
         """Scores of the next head before values of this one, so that its softmax can hide."""
@@ -58,33 +64,7 @@ class Lowering(OpLowering):
             if norm is not None and gathered:
                 yield from self.layernorm(norm, tokens[number], True)
         if norm is not None and not gathered:
-            yield from self._single(norm)
-
-    def _single(self, index: int) -> Iterator[Entry]:
-        op = self.network.ops[index]
-        tokens = self.network.tensors[op.inputs[0]].tokens
-        match op:
-            case Linear():
-                for chunk in self.chunks(tokens):
-                    yield from self.linear(index, chunk)
-            case Add():
-                for chunk in self.chunks(tokens):
-                    yield from self.add(index, chunk)
-            case Embed():
-                for chunk in self.chunks(tokens):
-                    yield from self.embed(index, chunk)
-            case LayerNorm():
-                for chunk in self.chunks(tokens):
-                    yield from self.layernorm(index, chunk, False)
-            case SelectToken():
-                yield from self.select(index)
-            case MeanTokens():
-                yield from self.mean(index)
-            case _:
-                raise UserError(
-                    f"{op.name}: a {op.kind} outside of attention (scores, softmax, attend, in "
-                    "this order), which the machine cannot run"
-                )
+            yield from self.single(norm)
 
 
 def image_load(schedule: Schedule, network: Network) -> Instruction:

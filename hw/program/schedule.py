@@ -24,12 +24,14 @@ class Entry:
     op: int | None
     """Index into `Network.ops`; None for the end of the program."""
     output: str | None = None
-    """The tensor that it writes."""
+    """The place that it writes: of a tensor, or of a copy."""
     first_row: int = 0
     """The first word row of it, of all groups, and the first token that it writes."""
     first_token: int = 0
     tiles: tuple[int, ...] = ()
     """Of a linear layer: its output tiles, in their natural order."""
+    copies: str | None = None
+    """The tensor whose values it writes there, where they are not the output's own."""
 
 
 @dataclass(frozen=True)
@@ -45,23 +47,41 @@ class Schedule:
         return [entry.instruction for entry in self.entries]
 
 
+def common_start(op: Linear, schedule: Schedule) -> int:
+    """The first input tile of a layer's common input, behind all words of the other; else 0."""
+    config = schedule.config
+    if len(op.inputs) == 1:
+        return 0
+    return schedule.placements[op.inputs[0]].word_rows * config.word_bytes // config.rows
+
+
+def _tiles(place: Placement, word_bytes: int, side: int) -> int:
+    return -(-place.groups * place.written_features(word_bytes) // side)
+
+
 def tile_grid(op: Linear, schedule: Schedule) -> tuple[int, int]:
     """(input tiles, output tiles) of a linear layer as laid out in memory."""
-    config = schedule.config
-    source, target = schedule.placements[op.inputs[0]], schedule.placements[op.output]
-    inputs = source.groups * source.written_features(config.word_bytes)
-    outputs = target.groups * target.written_features(config.word_bytes)
-    return -(-inputs // config.rows), -(-outputs // config.cols)
+    config, places = schedule.config, schedule.placements
+    inputs = common_start(op, schedule)
+    inputs += _tiles(places[op.inputs[-1]], config.word_bytes, config.rows)
+    return inputs, _tiles(places[op.output], config.word_bytes, config.cols)
+
+
+def input_positions(op: Linear, schedule: Schedule) -> NDArray[np.int64]:
+    """Position of every input feature of a layer among those of its input tiles."""
+    config, places = schedule.config, schedule.placements
+    positions = [places[name].positions(config.word_bytes) for name in op.inputs]
+    positions[-1] = positions[-1] + common_start(op, schedule) * config.rows
+    return np.concatenate(positions)
 
 
 def tile_weights(op: Linear, network: Network, schedule: Schedule) -> NDArray[np.int8]:
     """The weights of a layer as tiles: (input tiles, output tiles, rows, cols)."""
     config = schedule.config
     in_tiles, out_tiles = tile_grid(op, schedule)
-    source, target = schedule.placements[op.inputs[0]], schedule.placements[op.output]
     padded = np.zeros((in_tiles * config.rows, out_tiles * config.cols), np.int8)
-    rows = source.positions(config.word_bytes)
-    cols = target.positions(config.word_bytes)
+    rows = input_positions(op, schedule)
+    cols = schedule.placements[op.output].positions(config.word_bytes)
     padded[np.ix_(rows, cols)] = network.param(op, "weight").T
     tiles = padded.reshape(in_tiles, config.rows, out_tiles, config.cols)
     return tiles.transpose(0, 2, 1, 3)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.ir import Linear, Network
-from hw.program.schedule import Kept, Schedule, tile_grid
+from hw.program.schedule import Kept, Schedule, input_positions, tile_grid
 from prune.blocks import BlockGrid
 
 
@@ -18,10 +18,10 @@ class TileMap:
 
     def __init__(self, op: Linear, network: Network, schedule: Schedule, grid: BlockGrid) -> None:
         config = schedule.config
-        source, target = schedule.placements[op.inputs[0]], schedule.placements[op.output]
+        target = schedule.placements[op.output]
         self._grid = tile_grid(op, schedule)
         self._out = _Cut(target.positions(config.word_bytes) // config.cols, grid.block[0])
-        self._in = _Cut(source.positions(config.word_bytes) // config.rows, grid.block[1])
+        self._in = _Cut(input_positions(op, schedule) // config.rows, grid.block[1])
         weights = network.param(op, "weight") != 0
         by_out = np.logical_or.reduceat(weights, self._out.starts, axis=0)
         self._weights = np.logical_or.reduceat(by_out, self._in.starts, axis=1)

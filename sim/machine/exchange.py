@@ -112,23 +112,6 @@ def _records(
     return records
 
 
-def _partial_sums(network: Network, program: Program, entry: Entry, tensors: Tensors) -> Tensors:
-    """The first of two additions, of two results of the array, writes its operand only."""
-    assert entry.op is not None and entry.output is not None
-    op = network.ops[entry.op]
-    placed = program.schedule.placements
-    copies = (
-        entry.instruction.opcode == OPCODES["ADD"]
-        and entry.instruction.sums
-        and not entry.instruction.second
-        and len(op.inputs) == 2
-    )
-    if not copies:
-        return tensors
-    assert placed[op.inputs[0]].memory.wide
-    return {**tensors, entry.output: tensors[op.inputs[0]]}
-
-
 def _write_records(
     path: Path,
     all_writes: Iterator[Writes],
@@ -147,13 +130,12 @@ def _write_records(
             name = writes.entry.output
             assert name is not None
             placement = program.schedule.placements[name]
-            values = _partial_sums(network, program, writes.entry, tensors)[name]
-            if values is not tensors[name]:
-                words = placement.to_rows(values, config.word_bytes)
+            if writes.entry.copies is not None:
+                words = placement.to_rows(tensors[writes.entry.copies], config.word_bytes)
             else:
                 if name not in images:
                     images[name] = placement.to_rows(
-                        values, config.word_bytes, padding.get(name, 0)
+                        tensors[name], config.word_bytes, padding.get(name, 0)
                     )
                 words = images[name]
             file.write(_records(writes, placement, words, lanes).tobytes())

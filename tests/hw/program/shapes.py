@@ -27,3 +27,22 @@ SHAPES = st.builds(
     norm_pre=st.booleans(),
     mean=st.booleans(),
 )
+
+SELECTED = st.builds(
+    Shape,
+    tokens=st.integers(1, 16),
+    patch_features=st.integers(1, 20),
+    heads=st.integers(1, 4),
+    head_features=st.integers(1, 20),
+    hidden=st.integers(1, 30),
+    classes=st.integers(1, 12),
+    block=st.sampled_from([(4, 4), (8, 4), (4, 12)]),
+    density=st.floats(0, 1),
+    prefix=st.integers(0, 2),
+    norm_pre=st.booleans(),
+    mean=st.booleans(),
+    selectors=st.sampled_from([(0,), (1,), (2,), (0, 1), (1, 2)]),
+    blocks=st.just(2),
+    kept=st.tuples(st.sampled_from([0, 0.3, 0.7, 1]), st.sampled_from([0, 0.3, 0.7, 1])),
+).filter(lambda shape: shape.tokens > (shape.prefix or 0))
+"""With one or two token selectors, whose tokens fit the accumulators."""

@@ -15,7 +15,7 @@ from hw.program.compiler import Program, compile_network
 from hw.program.disassembler import disassemble, listing
 from hw.program.isa import MODES
 from sim.benches.random_network import Shape, random_network
-from tests.hw.program.shapes import CONFIGS, SHAPES
+from tests.hw.program.shapes import CONFIGS, SELECTED, SHAPES
 
 
 def compiled(config: ArrayConfig) -> tuple[Any, Program]:
@@ -30,7 +30,7 @@ def config(request: pytest.FixtureRequest) -> ArrayConfig:
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-@given(SHAPES, st.sampled_from(list(CONFIGS.values())))
+@given(st.one_of(SHAPES, SELECTED), st.sampled_from(list(CONFIGS.values())))
 def test_every_instruction_comes_back(shape: Shape, config: ArrayConfig) -> None:
     program = compile_network(random_network(shape)[0], config)
     found = [entry.instruction for entry in disassemble(program.stream.tobytes(), config)]

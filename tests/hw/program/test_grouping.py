@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hw.ir import Network
 from hw.program.grouping import group_operations
 from sim.benches.random_network import Shape, random_network
-from tests.hw.program.shapes import SHAPES
+from tests.hw.program.shapes import SELECTED, SHAPES
 
 
 def names(network: Network) -> list[list[str]]:
@@ -15,7 +16,7 @@ def names(network: Network) -> list[list[str]]:
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-@given(SHAPES)
+@given(st.one_of(SHAPES, SELECTED))
 def test_groups_are_all_operations_in_order(shape: Shape) -> None:
     network, _ = random_network(shape)
     found = [index for group in group_operations(network) for index in group.indices]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,13 +11,13 @@ from hypothesis import strategies as st
 
 from hw.config import ArrayConfig
 from hw.errors import UserError
-from hw.ir import Add, LayerNorm, Linear, Network, Softmax, TensorSpec
+from hw.ir import Add, LayerNorm, Linear, Network, Softmax, TensorSpec, TokenSelect
 from hw.program.isa import MODES, OPCODES, Instruction
-from hw.program.layout import Memory
+from hw.program.layout import Memory, heads_copy
 from hw.program.lowering import build_schedule, image_load
 from hw.program.schedule import Entry, Schedule, spread_order, tile_grid
 from sim.benches.random_network import Shape, random_network
-from tests.hw.program.shapes import CONFIGS, SHAPES
+from tests.hw.program.shapes import CONFIGS, SELECTED, SHAPES
 
 Word = tuple[Memory, int]
 
@@ -65,7 +67,12 @@ def check_array(network: Network, schedule: Schedule, contents: Contents, entry:
     in_slices, out_slices = config.word_bytes // config.rows, config.word_bytes // config.cols
     depth = i.depth
     if isinstance(op, Linear):
-        depth = tile_grid(op, schedule)[0]
+        tiles = tile_grid(op, schedule)[0]
+        if i.depth:
+            memory = Memory.NORMAL if i.common_normal else Memory.FEATURES
+            rows = -(-(tiles - i.depth) // in_slices)
+            contents.check(op.inputs[1:], memory, i.w_addr, i.w_stride, rows, 1)
+        depth = i.depth or tiles
     memory = Memory.NORMAL if i.normal else Memory.FEATURES
     contents.check(op.inputs[:1], memory, i.in_addr, i.in_stride, -(-depth // in_slices), i.tokens)
     if i.mode != MODES["STREAM"]:
@@ -82,6 +89,10 @@ def check_vector(network: Network, contents: Contents, entry: Entry) -> int:
     i, op = entry.instruction, network.ops[entry.op]
     memory = Memory.SUMS if i.sums else Memory.RESIDUAL
     names = (op.output,) if i.opcode == OPCODES["STORE"] else (*op.inputs, op.output)
+    if i.opcode == OPCODES["SCORE"]:
+        assert isinstance(op, TokenSelect)
+        contents.check(op.inputs[1:2], Memory.SUMS, i.operand, i.second_stride, i.rows, i.tokens)
+        names = (heads_copy(op),)
     contents.check(names, memory, i.in_addr, i.in_stride, i.rows, i.tokens)
     if i.opcode == OPCODES["ADD"] and i.second:
         contents.check(op.inputs, Memory.SUMS, i.operand, i.second_stride, i.rows, i.tokens)
@@ -90,7 +101,7 @@ def check_vector(network: Network, contents: Contents, entry: Entry) -> int:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-@given(SHAPES, st.sampled_from(list(CONFIGS.values())))
+@given(st.one_of(SHAPES, SELECTED), st.sampled_from(list(CONFIGS.values())))
 def test_operands_lie_where_instructions_look(shape: Shape, config: ArrayConfig) -> None:
     network, _ = random_network(shape)
     schedule = build_schedule(network, config)
@@ -109,15 +120,17 @@ def test_operands_lie_where_instructions_look(shape: Shape, config: ArrayConfig)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-@given(SHAPES, st.sampled_from(list(CONFIGS.values())))
+@given(st.one_of(SHAPES, SELECTED), st.sampled_from(list(CONFIGS.values())))
 def test_layer_norms_find_the_sums_of_their_tokens(shape: Shape, config: ArrayConfig) -> None:
     """Since the last layer norm, every word row of every token has been added up once."""
     network, _ = random_network(shape)
     sums: dict[int, list[int]] = {}
     for entry in build_schedule(network, config).entries:
         i = entry.instruction
-        if i.opcode == OPCODES["ADD"] and i.stats:
-            for token in range(i.first_token, i.first_token + i.tokens):
+        if i.stats:
+            mean = i.opcode == OPCODES["MEAN"]
+            first = 0 if mean else i.first_token
+            for token in range(first, first + (1 if mean else i.tokens)):
                 sums[token] = ([] if i.fresh else sums[token]) + [
                     entry.first_row + r for r in range(i.rows)
                 ]
@@ -206,6 +219,8 @@ def test_addition_of_two_results_of_the_vector_unit_is_refused() -> None:
 
 def test_softmax_outside_of_attention_is_refused() -> None:
     network, _ = random_network(Shape())
-    del network.ops[next(n for n, op in enumerate(network.ops) if op.name == "attend")]
+    index = next(n for n, op in enumerate(network.ops) if op.name == "attend")
+    proj = network.ops[index + 1]
+    network.ops[index : index + 2] = [replace(proj, inputs=("norm1",))]
     with pytest.raises(UserError, match="outside of attention"):
         build_schedule(network, CONFIGS["4x4"])

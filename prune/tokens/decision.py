@@ -1,0 +1,67 @@
+"""From keep scores to the tokens that stay and the package token of those that go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_LEAST = 1e-6
+"""Distance of a score from 0 and 1, and the least weight of a dropped token."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a selector decides about the tokens (N, T) before it."""
+
+    scores: Tensor
+    """(N, T) float32, 1 for the prefix and 0 for tokens that are not live."""
+    keep: Tensor
+    """(N, T) float32, 1 for live tokens that stay. Straight-through while gradients flow."""
+    package: Tensor
+    """(N, C): the score-weighted average of the tokens dropped now."""
+    dropped: Tensor
+    """(N,) bool: whether an image drops any."""
+
+
+def decide(
+    x: Tensor,
+    scores: Tensor,
+    live: Tensor,
+    package: Tensor,
+    prefix: int,
+    threshold: float,
+    temperature: float | None,
+) -> Decision:
+    """Keep the tokens whose score reaches `threshold`.
+
+    Args:
+        x: tokens (N, T, C).
+        scores: (N, T - prefix).
+        live: (N, T) float32, 1 or 0.
+        package: (N, T) bool, the earlier package tokens, which are always dropped.
+        temperature: of Gumbel-softmax: with logistic noise on the scores' logits, and gradients
+            through a sigmoid of this width; None: no noise, and width 1.
+    """
+    scores = torch.cat([scores.new_ones(len(x), prefix), scores], dim=1) * live.detach()
+    logits = torch.logit(scores, _LEAST) - torch.logit(scores.new_tensor(threshold), _LEAST)
+    stays = scores >= threshold
+    if temperature is not None:
+        noise = torch.rand_like(logits).clamp(_LEAST, 1 - _LEAST)
+        logits = (logits + torch.logit(noise)) / temperature
+        stays = logits >= 0
+    stays[:, :prefix] = True
+    keep = stays.to(scores.dtype)
+    if scores.requires_grad and torch.is_grad_enabled():
+        soft = logits[:, prefix:].sigmoid()
+        keep = torch.cat([keep[:, :prefix], keep[:, prefix:] + (soft - soft.detach())], dim=1)
+    keep = (keep * live).masked_fill(package, 0.0)
+    return Decision(scores, keep, *_package(x, scores, live - keep))
+
+
+def _package(x: Tensor, scores: Tensor, drop: Tensor) -> tuple[Tensor, Tensor]:
+    dropped = (drop.detach() > 0.5).any(dim=1)
+    weights = scores.clamp(min=_LEAST) * drop
+    total = torch.where(dropped, weights.sum(dim=1), 1.0)
+    return ((weights / total.unsqueeze(1)).to(x.dtype).unsqueeze(-1) * x).sum(dim=1), dropped
