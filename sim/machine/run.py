@@ -156,6 +156,8 @@ class Case:
     conditions: Conditions = Conditions()
     expected_cycles: int = 0
     """The cycle model's prediction; 0 when there is none."""
+    label: str = ""
+    """What progress calls it."""
 
 
 @contextmanager
@@ -188,7 +190,7 @@ def case_settings(case: Case) -> dict[str, Any]:
             "max_cycles": 40 * case.expected_cycles + 5_000_000,
         },
         "expected_cycles": case.expected_cycles,
-        "label": case.network.model,
+        "label": case.label or case.network.model,
     }
 
 
