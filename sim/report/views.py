@@ -184,7 +184,8 @@ def print_report(report: Report, console: Console) -> None:
 
     `err %` is the cycle model's error, `waits %` the share of cycles in which no token enters, with
     the largest cause, or the share of the vector unit's busy cycles in which the array did not wait
-    for it (`hidden`); `@` tells the tokens that are left of m; `gain` is the speedup over dense, `eff` the sparse efficiency.
+    for it (`hidden`); `@` tells the tokens that are left of m; `gain` is the speedup over dense,
+    `eff` the sparse efficiency.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
     for name in _MAIN:
