@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 import time
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +19,12 @@ from sim.images import InputImage
 from sim.live import LiveProgram, counted
 from sim.machine.build import build_machine, network_bench
 from sim.machine.run import BEATS_EVERY, Case, Conditions, InstructionCycles, Outcome, run_cases
+from sim.provenance import checksum, tool_versions
 from sim.reference import execute
 
 FORMAT_VERSION = 3
 IMAGES_AT_ONCE = 8
 """Images whose tensors are in memory, and whose files on disk, at a time."""
-_PACKAGES = ("cocotb", "numpy", "numba", "torch", "timm")
 
 
 @dataclass(frozen=True)
@@ -213,23 +210,6 @@ def _busy(parts: Sequence[InstructionCycles]) -> int:
         busy += max(part.end_cycle - max(part.start_cycle - 1, end), 0)
         end = max(end, part.end_cycle)
     return busy
-
-
-def checksum(values: NDArray[np.integer]) -> str:
-    """CRC-32 of a tensor (tokens, features), row by row, little-endian; 8 hex digits."""
-    data = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
-    return f"{zlib.crc32(data):08x}"
-
-
-def tool_versions(verilator: str) -> dict[str, str]:
-    """Versions of everything that a figure may depend on."""
-    versions = {"python": platform.python_version(), "verilator": verilator}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions
 
 
 def _checksums(network: Network, tensors: Mapping[str, NDArray[np.integer]]) -> dict[str, str]:
