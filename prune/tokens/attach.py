@@ -90,7 +90,7 @@ def _selectors(
             f"positions {given}: expected rising numbers of blocks out of 0 to {found.depth - 1}, "
             "at least one; change them"
         )
-    levels = [thresholds] * len(given) if isinstance(thresholds, float) else list(thresholds)
+    levels = list(thresholds) if isinstance(thresholds, Sequence) else [thresholds] * len(given)
     if len(levels) != len(given) or not all(0 < level < 1 for level in levels):
         raise UserError(
             f"thresholds {levels}: expected more than 0 and less than 1, one for all or one for "

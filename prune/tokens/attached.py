@@ -25,6 +25,11 @@ class Attached(nn.ModuleDict):
         """What block `number` makes of tokens `x`, with whatever is done to them there."""
         raise NotImplementedError
 
+    @property
+    def checkpoints(self) -> bool:
+        """Whether the model runs its blocks again for their gradients."""
+        return bool(getattr(self._architecture.model, "grad_checkpointing", False))
+
     def pool(self, x: Tensor, pool_type: str | None = None) -> Tensor:
         """What a ViT's `pool` gives, of the tokens that are left."""
         weights, self._weights = self._weights, None
@@ -76,8 +81,14 @@ class _Block:
         """As timm's blocks have it.
 
         Raises:
-            UserError: with a mask, which says nothing about tokens that have moved.
+            UserError: with a mask, which says nothing about tokens that have moved, or with
+                gradient checkpointing, which runs a block again when its tokens have gone on.
         """
         if attn_mask is not None or is_causal:
             raise UserError("attention mask: tokens are selected; call the model without one")
+        if self._attached.checkpoints:
+            raise UserError(
+                "gradient checkpointing: runs blocks twice, which selected tokens do not; call "
+                "set_grad_checkpointing(False)"
+            )
         return self._attached.run(self._number, x)
