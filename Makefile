@@ -14,7 +14,7 @@ blockvit: Vision Transformers on a block-sparse systolic array
   make tb          list the unit benches; TB=NAME runs one, WAVES=1 keeps its waveforms
   make synth       resources on an UltraScale+ device, module by module, in SYNTH_OUT
   make pnr         place and route a small core for ECP5: a real clock frequency, in SYNTH_OUT
-  make bench       measure simulation speed and accuracy of the models
+  make bench       measure simulation speed, accuracy of the models, gain of fewer tokens
   make lint        ruff and mypy                       make setup      .venv with everything
   make clean       remove the artifacts in OUT, built simulators and build/synth
 
@@ -115,6 +115,7 @@ pnr: setup
 bench: .venv/bench.stamp
 	@$(RUN) -m sim bench
 	@$(RUN) -m prune bench
+	@$(RUN) -m prune latency
 
 lint: setup
 	@$(RUN) -m ruff check .

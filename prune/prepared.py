@@ -30,6 +30,8 @@ from prune.models import LoadedModel, load_model
 from prune.models.support import why_not_compilable
 from prune.quantize import normalize, quantize
 from prune.settings import Source
+from prune.tokens.access import same_shapes
+from prune.tokens.files import load_selected
 
 SHAPE_IMAGES = 2
 """Images that calibrate a network of which only shapes and zeros count."""
@@ -61,7 +63,7 @@ class Prepared:
     def apply_(self, allocation: Allocation) -> Allocation:
         """Prune the dense model in place as allocated, with the masks that hold then."""
         method, model = self.method, self.loaded.model
-        with accelerated(model, method.bf16) as device:
+        with accelerated(model, method.bf16) as device, same_shapes(model):
             inputs = multiplicand(self.inputs, device)
             masks = method.apply_(model, self.layers, allocation.masks, inputs, self.store)
         return replace(allocation, masks=masks)
@@ -149,7 +151,7 @@ def prepare(
     check_block(block, config)
     method = method_named(method_name, block)
     to_compile = set(units) != {"flops"}
-    loaded = load_model(source.model, source.checkpoint, source.seed, to_compile=to_compile)
+    loaded = load_source(source, to_compile)
     calibration = calibration_images(loaded, source.data, source.images, source.seed)
     if progress is not None and progress.folder is not None:
         progress = progress.part(fingerprint(loaded.model, calibration, [method]))
@@ -157,6 +159,21 @@ def prepare(
     dense = quantize(loaded, calibration[:SHAPE_IMAGES], block) if compiles else None
     layers = prunable_layers(loaded.model, block)
     return rank(loaded, calibration, dense, method, config, layers, objective, progress)
+
+
+def load_source(source: Source, to_compile: bool = False) -> LoadedModel:
+    """The model, with the token selectors that the source names.
+
+    Args:
+        to_compile: refuse a model that the compiler cannot run.
+
+    Raises:
+        UserError: on weights or selectors that cannot be used.
+    """
+    given = source.model, source.checkpoint
+    if source.selectors is None:
+        return load_model(*given, source.seed, to_compile=to_compile)
+    return load_selected(*given, source.selectors, source.seed, to_compile)
 
 
 def rank(
@@ -171,7 +188,7 @@ def rank(
 ) -> Prepared:
     """Rank the blocks of a dense model; see `Prepared`."""
     prepared = Prepared(loaded, calibration, dense, method, config, layers, {}, store or Store())
-    with accelerated(loaded.model, method.bf16) as device:
+    with accelerated(loaded.model, method.bf16) as device, same_shapes(loaded.model):
         inputs = multiplicand(prepared.inputs, device)
         rankings = method.rank(loaded.model, layers, inputs, prepared.store)
     return replace(prepared, rankings=with_objective(rankings, layers, objective))

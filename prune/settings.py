@@ -23,6 +23,8 @@ class Source:
     seed: int = 0
     images: int | None = None
     """Calibration images; None: as many as `prune.data` likes."""
+    selectors: Path | None = None
+    """Token selectors, as `prune.tokens.files.load_selected` takes them."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Settings:
             "data": str(source.data) if source.data else None,
             "seed": source.seed,
             "images": source.images,
+            "selectors_from": str(source.selectors) if source.selectors else None,
             "budgets": dict(self.budgets),
             "method": self.method,
             "objective": self.objective,
@@ -70,6 +73,7 @@ class Settings:
                 Path(entry["data"]) if entry["data"] else None,
                 entry["seed"],
                 entry["images"],
+                Path(entry["selectors_from"]) if entry.get("selectors_from") else None,
             ),
             entry["budgets"],
             entry["method"],

@@ -9,6 +9,7 @@ from prune.cli.close import close
 from prune.cli.compare import compare_units
 from prune.cli.export import export
 from prune.cli.finetune import finetune_command
+from prune.cli.latency import latency
 from prune.cli.methods import compare_methods
 from prune.cli.run import run_command
 from prune.cli.sweep import sweep_command
@@ -31,3 +32,4 @@ app.command("show")(show)
 app.command("apply")(apply_command)
 app.command("export")(export)
 app.command("bench")(bench)
+app.command("latency")(latency)

@@ -21,6 +21,7 @@ from prune.models.initialize import initialize
 from prune.models.names import DEMO, ModelName, parse_name
 from prune.models.pretrained import why_unavailable
 from prune.models.support import why_not_compilable, why_not_prunable
+from prune.tokens.access import attach_saved_
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -93,7 +94,8 @@ def load_model(
     """Build the model called `name` and give it weights.
 
     Weights come from `checkpoint`; else the bundled file for the demo, timm's pretrained weights
-    for the others; else, when those cannot be had, from the random generator seeded by `seed`.
+    for the others; else, when those cannot be had, from the random generator seeded by `seed`. A
+    checkpoint with token selectors brings them along.
 
     Args:
         name: `demo`, `deit_t`, `deit_s`, `deit_b` or a timm name, with overrides as in
@@ -133,6 +135,7 @@ def _load_demo(
 
     model = build_demo()
     if checkpoint is not None and state is not None:
+        attach_saved_(model, state)
         load_state(model, state, checkpoint, DEMO)
         return model, f"checkpoint {checkpoint.name}"
     model.load_state_dict(load_bundled_weights())
@@ -165,6 +168,7 @@ def _load_timm(
             torch.manual_seed(seed)
             model = build(name, parsed.timm_name, arguments, "cpu")
     if checkpoint is not None and state is not None:
+        attach_saved_(model, state)
         load_state(model, state, checkpoint, name)
         return model, f"checkpoint {checkpoint.name}"
     reason = why_unavailable(pretrained_config(model))

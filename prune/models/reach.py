@@ -9,6 +9,7 @@ A layer is prunable when its weight, as it is, multiplies features of the image
   input does not depend on the image;
 - a gate (squeeze and excite): a convolution of a single position, the pooled image;
 - a mix of attention heads (CaiT's talking heads) or the like: fewer than 16 channels to fewer;
+- a token selector: it costs little and decides about all that is behind it;
 - a weight held by anything but a linear layer or a convolution, as PyTorch's packed attention.
 """
 
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from hw.errors import UserError
 from prune.models.image_shape import image_shape
 from prune.products import Product, Products, frozen
+from prune.tokens.access import PREFIX
 
 _TILE = 16
 """Channels in or out of the smallest map worth cutting into blocks."""
@@ -84,6 +86,10 @@ def why_dense(model: nn.Module) -> dict[str, str | None]:
     reasons: dict[str, str | None] = {}
     first: dict[int, str] = {}
     for name, module in model.named_modules():
+        if name.startswith(PREFIX):
+            if getattr(module, "weight", torch.zeros(0)).ndim > 1:
+                reasons[name] = "part of a token selector"
+            continue
         if isinstance(module, nn.Linear | nn.Conv2d):
             weight = module.weight
             shared = first.setdefault(id(weight), name)

@@ -61,6 +61,7 @@ class Builder:
         target: TensorSpec,
         mean_in: Floats | None = None,
         table: Table | None = None,
+        common: str | None = None,
     ) -> str:
         """A linear layer; `target` may have one scale a group.
 
@@ -68,8 +69,11 @@ class Builder:
             real: the layer, less the table's center.
             mean_in: mean of the input (features), to correct the bias by.
             table: the activation function after the layer.
+            common: a tensor of one token, in the scale of `source`, whose features follow those of
+                every token.
         """
-        op = Linear(name, block, (source,), name, table is not None, self.block_shape)
+        sources = (source,) if common is None else (source, common)
+        op = Linear(name, block, sources, name, table is not None, self.block_shape)
         scale_out = np.repeat(target.scales, target.features // len(target.scales))
         if table is not None:
             scale_out = np.full(target.features, table.scale_in)
@@ -117,7 +121,7 @@ class Builder:
         op = SelectToken(name, -1, (x,), name, index=index)
         return self.append(op, replace(self.tensors[x], tokens=1))
 
-    def mean(self, name: str, x: str, start: int) -> str:
+    def mean(self, name: str, x: str, start: int, block: int = -1) -> str:
         """The mean of the tokens from `start` on, in the scale of `x`."""
-        spec = self.tensors[x]
-        return self.append(MeanTokens(name, -1, (x,), name, start=start), replace(spec, tokens=1))
+        op = MeanTokens(name, block, (x,), name, start=start)
+        return self.append(op, replace(self.tensors[x], tokens=1))

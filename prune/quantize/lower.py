@@ -20,8 +20,10 @@ from prune.quantize.embedding import embedding_tokens, image_spec
 from prune.quantize.linear import RealLinear, RealNorm
 from prune.quantize.observe import Site
 from prune.quantize.scales import Floats, int8_scale, int16_scale, round_half_up
+from prune.quantize.selector import SelectorLowering
 from prune.quantize.smooth import Smoothing
 from prune.quantize.table import fit_table
+from prune.tokens.access import selectors_of
 
 SCORE_SCALE = math.log(2.0) / (1 << EXP2_FRACTION_BITS)
 """Real value of one unit of a score."""
@@ -35,6 +37,8 @@ class Lowering(Builder):
 
     model: VisionTransformer
     stream_scale: float
+    selected: str = ""
+    """The last selection of tokens so far."""
 
     def stream(self, tokens: int) -> TensorSpec:
         """The residual stream."""
@@ -66,7 +70,11 @@ class Lowering(Builder):
         return int16_scale(self.peak(("patch_embed.proj", "norm_pre.in")))
 
     def encoder_block(self, index: int, x: str) -> str:
-        """Attention and MLP, each with its residual addition."""
+        """The token selector before it, if any; attention and MLP, each with its addition."""
+        selector = selectors_of(self.model).get(index)
+        if selector is not None:
+            lowering = SelectorLowering(self, index, selector, self.selected)
+            x = self.selected = lowering.lower(x, self.model.num_prefix_tokens)
         x = self.add(f"blocks.{index}.add1", index, x, self.attention(index, x))
         return self.add(f"blocks.{index}.add2", index, x, self.mlp(index, x))
 

@@ -18,6 +18,9 @@ from timm.layers import Attention
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from prune.tokens.access import selectors_of
+from prune.tokens.selector import HeadLinear
+
 SAMPLES = 1 << 16
 _BATCH = 8
 
@@ -118,6 +121,13 @@ class _Observer:
 
         return hook
 
+    def watch_heads(self, name: str) -> _Hook:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            self.record(f"{name}.in", inputs[0].flatten(-2))
+            self.record(name, output.flatten(-2))
+
+        return hook
+
     def watch_input(self, name: str) -> _Hook:
         return lambda _, inputs, output: self.record(f"{name}.in", inputs[0])
 
@@ -150,6 +160,8 @@ def _watching(model: VisionTransformer, observer: _Observer) -> Iterator[None]:
             handles.append(module.register_forward_hook(observer.watch_input(name)))
         elif isinstance(module, nn.Linear):
             handles.append(module.register_forward_hook(observer.watch_linear(name)))
+        elif isinstance(module, HeadLinear):
+            handles.append(module.register_forward_hook(observer.watch_heads(name)))
         elif isinstance(module, nn.Conv2d):
             handles.append(module.register_forward_hook(observer.watch_output(name, 1)))
         elif isinstance(module, nn.LayerNorm):
@@ -177,9 +189,10 @@ def observe(model: VisionTransformer, images: Tensor) -> dict[str, Site]:
     Returns:
         Sites by name: `<module>` for outputs and `<module>.in` for inputs of layers. Attention adds
         `<attn>.probabilities`; a norm before a mean of tokens adds `head.tokens`, the logits of
-        every token.
+        every token. Of a model that selects tokens, each site has seen the live ones alone.
     """
-    batches = images.split(_BATCH)
+    # Images that keep different numbers of tokens would share a batch with padding.
+    batches = images.split(1 if selectors_of(model) else _BATCH)
     observer = _Observer(len(batches))
     with _watching(model, observer):
         for batch in batches:

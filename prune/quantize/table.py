@@ -6,7 +6,7 @@ constant in their bias. GELU's short negative tail then takes few of the 256 lev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from hw.integer import INT8_MIN
+from hw.integer import INT8_MAX, INT8_MIN
 from prune.quantize.observe import Floats
 from prune.quantize.scales import to_int8
 
@@ -47,18 +47,29 @@ def _span(low: float, high: float) -> tuple[float, float]:
     return scale, low - INT8_MIN * scale
 
 
-def fit_table(activation: nn.Module, x: Floats) -> Table:
-    """The table with the smallest squared error over samples `x` of the function's input."""
-    x = np.concatenate([x[:_SAMPLES], [x.min(), x.max()]])
-    wanted = apply_activation(activation, x)
+def _best_span(wanted: Floats) -> tuple[float, float]:
+    """Scale and center of int8 for values, with the smallest squared error."""
     bottom, top = float(wanted.min()), float(wanted.max())
-    spans_out = [_span(bottom, bottom + (top - bottom) * part) for part in _HIGH_CLIPPINGS]
+    spans = [_span(bottom, bottom + (top - bottom) * part) for part in _HIGH_CLIPPINGS]
 
-    def error_out(span: tuple[float, float]) -> float:
+    def error(span: tuple[float, float]) -> float:
         scale, center = span
         return float(np.square(to_int8(wanted - center, scale) * scale + center - wanted).sum())
 
-    scale_out, center_out = min(spans_out, key=error_out)
+    return min(spans, key=error)
+
+
+def fit_table(
+    activation: nn.Module, x: Floats, span_out: tuple[float, float] | None = None
+) -> Table:
+    """The table with the smallest squared error over samples `x` of the function's input.
+
+    Args:
+        span_out: scale and center of the output; None: the best ones.
+    """
+    x = np.concatenate([x[:_SAMPLES], [x.min(), x.max()]])
+    wanted = apply_activation(activation, x)
+    scale_out, center_out = span_out or _best_span(wanted)
     levels = np.arange(INT8_MIN, INT8_MIN + _LEVELS).astype(np.float64)
     best, smallest = None, np.inf
     low, high = min(float(x.min()), 0.0), max(float(x.max()), 0.0)
@@ -73,3 +84,9 @@ def fit_table(activation: nn.Module, x: Floats) -> Table:
             best = Table(entries.astype(np.int8), scale_in, center_in, scale_out, center_out)
     assert best is not None
     return best
+
+
+def fit_sigmoid(x: Floats, least: int = 0) -> Table:
+    """The logistic function of samples `x`, as `least` to 127 for 0 to 1, not centered."""
+    table = fit_table(nn.Sigmoid(), x, (1 / INT8_MAX, 0.0))
+    return replace(table, entries=np.maximum(table.entries, np.int8(least)))

@@ -1,24 +1,33 @@
 """Fewer tokens: selectors that a model learns, and methods that need no training.
 
-stages     which blocks share their tokens, by architecture
+attach     all of it in a model: `attach_`, `detach_`, `masked`
+recording  what was kept in a forward
 selector   the network that scores tokens (SPViT, arXiv 2112.13890)
 decision   from scores to kept tokens and the package token
 masked     dropped tokens stay in the tensors, without influence
 gather     dropped tokens leave the tensors
+learned    selectors in a model
+evit, tome, baselines  the same without training (arXiv 2202.07800, arXiv 2210.09461)
+stages     which blocks share their tokens, by architecture
 attention  attention with weights of keys
 pooling    the mean of the tokens that are left
-recording  what was kept in a forward
-attach     all of it in a model: `attach_`, `detach_`, `masked`
+take       picking tokens by number
 """
 
-from prune.tokens.attach import Selectors, attach_, detach_, masked
-from prune.tokens.recording import Record, Selection, recording
+from prune.tokens.attach import attach_, detach_, masked
+from prune.tokens.evit import EViT
+from prune.tokens.learned import Selectors
+from prune.tokens.recording import recording
+from prune.tokens.selection import Record, Selection
 from prune.tokens.selector import TokenSelector
+from prune.tokens.tome import ToMe
 
 __all__ = [
+    "EViT",
     "Record",
     "Selection",
     "Selectors",
+    "ToMe",
     "TokenSelector",
     "attach_",
     "detach_",

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from prune.tokens.decision import Decision, decide
-from prune.tokens.recording import Selection
+from prune.tokens.selection import Selection
 from prune.tokens.selector import TokenSelector
+from prune.tokens.take import take
 
 
 class GatheredTokens:
@@ -65,8 +66,7 @@ class GatheredTokens:
         x, live = self._batch(x)
         if not grid:
             return x, live
-        patches = x.gather(1, self._place.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
-        return torch.cat([x[:, : self._prefix], patches], dim=1), None
+        return torch.cat([x[:, : self._prefix], take(x, self._place)], dim=1), None
 
     def attention(self, q: Tensor, k: Tensor, v: Tensor, dropout: float, scale: float) -> Tensor:
         """As `prune.tokens.attention.Rule`, image by image."""

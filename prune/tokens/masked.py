@@ -7,7 +7,7 @@ from torch import Tensor
 
 from prune.tokens.attention import KeyWeights
 from prune.tokens.decision import decide
-from prune.tokens.recording import Selection
+from prune.tokens.selection import Selection
 from prune.tokens.selector import TokenSelector
 
 

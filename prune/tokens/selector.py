@@ -75,6 +75,14 @@ class TokenSelector(nn.Module):
         keep, weights = logits.float().sigmoid(), weights.float().sigmoid()
         return (weights * keep).sum(dim=-1) / weights.sum(dim=-1)
 
+    def get_extra_state(self) -> Tensor:
+        """The threshold, which the state dict holds as `_extra_state`."""
+        return torch.tensor(self.threshold, dtype=torch.float32)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take over the threshold of a state dict, but for the rounding to float32."""
+        self.threshold = round(float(state), 6)
+
     def _by_head(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from functools import cache
 from typing import Any
 
 import timm
@@ -41,6 +43,11 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def plain(kind: str = "deit") -> nn.Module:
     """A model of a kind, in evaluation mode, with weights that are the same each time."""
+    return copy.deepcopy(_plain(kind))
+
+
+@cache
+def _plain(kind: str) -> nn.Module:
     name, arguments = MODELS[kind]
     torch.manual_seed(0)
     model: nn.Module = timm.create_model(name, **arguments)
@@ -55,7 +62,9 @@ def images(model: Any, count: int = 4) -> Tensor:
 
 def selective(kind: str = "deit", positions: tuple[int, ...] = (1, 2, 3)) -> nn.Module:
     """A model with selectors whose scores lie on both sides of the threshold."""
-    model = attach_(plain(kind), positions)
+    model = plain(kind)
+    torch.manual_seed(2)
+    attach_(model, positions)
     for selector in selectors(model):
         decide_by_noise_(selector)
     return model

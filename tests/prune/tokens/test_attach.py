@@ -94,7 +94,7 @@ def test_positions_that_are_no_rising_block_numbers_are_refused(positions: list[
         attach_(plain(), positions)
 
 
-@pytest.mark.parametrize("thresholds", [0.0, 1.0, [0.5]])
+@pytest.mark.parametrize("thresholds", [0.0, 1, [0.5]])
 def test_unusable_thresholds_are_refused(thresholds: float | list[float]) -> None:
     with pytest.raises(UserError, match="threshold"):
         attach_(plain(), [1, 2], thresholds)
@@ -115,6 +115,13 @@ def test_a_second_attachment_is_refused() -> None:
 def test_models_without_selectors_are_refused(context: type) -> None:
     with pytest.raises(UserError, match="attach them first"), context(plain()):
         pass
+
+
+def test_gradient_checkpointing_is_refused() -> None:
+    model = selective()
+    model.set_grad_checkpointing(True)
+    with pytest.raises(UserError, match="checkpointing"):
+        model(images(model))
 
 
 def test_attention_that_is_not_seen_is_refused() -> None:
