@@ -184,8 +184,8 @@ def print_report(report: Report, console: Console) -> None:
 
     `err %` is the cycle model's error, `waits %` the share of cycles in which no token enters, with
     the largest cause, or the share of the vector unit's busy cycles in which the array did not wait
-    for it (`hidden`); `@` tells the tokens that are left of m; `gain` is the speedup over dense,
-    `eff` the sparse efficiency.
+    for it (`hidden`); `gain` is the speedup over dense, `eff` the sparse efficiency. `m x k x n` is
+    of the tokens that are left.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
     for name in _MAIN:
@@ -223,6 +223,16 @@ def _over_images(row: dict[str, Any], name: str) -> str:
     return f"{least:,}" if least == most else f"{least:,} / {mean:,.1f} / {most:,}"
 
 
+def _shape(row: dict[str, Any]) -> str:
+    """The matrix product of the tokens that are left."""
+    if row["m"] is None:
+        return ""
+    tokens = row["tokens_in"]
+    k = tokens if row["op"] == "attend" else row["k"]
+    n = tokens if row["op"] == "scores" else row["n"]
+    return f"{tokens}x{k}x{n}"
+
+
 def _main_cells(row: dict[str, Any]) -> list[str]:
     waiting, kind = max((row[kind], kind) for kind in _WAITS)
     waits = ""
@@ -231,9 +241,7 @@ def _main_cells(row: dict[str, Any]) -> list[str]:
         waits = f"{kind.removesuffix('_wait').removeprefix('fill_')} {lost:.1f}"
     elif row["unit"] == "vector" and row["busy_cycles"]:
         waits = f"hidden {100 * (1 - row['vector'] / row['busy_cycles']):.1f}"
-    shape = "" if row["m"] is None else f"{row['m']}x{row['k']}x{row['n']}"
-    if row["m"] is not None and row["tokens_in"] < row["m"]:
-        shape += f" @{row['tokens_in']}"
+    shape = _shape(row)
 
     def figure(name: str, digits: int) -> str:
         return "" if row[name] is None else f"{row[name]:.{digits}f}"

@@ -249,6 +249,8 @@ def test_missing_operation_is_refused(simulated: Path) -> None:
     def change(entry: dict[str, Any]) -> None:
         gone = entry["operations"].pop(2)
         entry["total_cycles"] -= gone["cycles"]
+        (image,) = entry["images"]
+        image["total_cycles"] -= image["cycles"].pop(gone["name"])
         for operation in entry["operations"]:
             operation.update(start_cycle=0, end_cycle=0)
 
