@@ -4,8 +4,9 @@
 // A block starts when its weights are in the shadow registers, the accumulator bank of its output
 // tile is free, and nothing that it reads, and nothing that stands where its tile's results go, is
 // still in the hands of an earlier instruction. The next block starts in the cycle after the last
-// token of this one. Every cycle is classified once, and counts for an instruction of the array or
-// for the vector instruction that the array waits for.
+// token of this one, or, as the accumulators take two cycles to add to a token, a cycle later if that
+// was its only one. Every cycle is classified once, and counts for an instruction of the array or for
+// the vector instruction that the array waits for.
 module issue
   import core_pkg::*;
 (
@@ -39,6 +40,7 @@ module issue
   output logic        vector_push_o,
   input  logic        vector_busy_i,   /// it has one
   input  logic        vector_steps_i,  /// it is at work, else it waits for the array
+  input  logic        vector_drops_i,  /// it is at work for a selector
   output logic [31:0] in_end_o,        /// end of the words that the item's tokens come from
   input  logic        vector_writes_i, /// some of these are still to be written by it
   input  logic        vector_reads_i,  /// it has yet to read some of the item's result words
@@ -57,7 +59,7 @@ module issue
   output logic        to_vector_o      /// the cycle counts for the vector instruction
 );
 
-  logic        now_first_q, now_last_q, op_last_q, now_normal_q;
+  logic        now_first_q, now_last_q, op_last_q, now_normal_q, now_common_q;
   logic [1:0]  now_slot_q;
   logic        now_bank_q;
   logic [15:0] now_id_q, now_tokens_q;
@@ -85,8 +87,8 @@ module issue
     end
   endfunction
 
-  assign in_end_o = item_i.in_addr + 32'(item_i.tokens);
-  assign now_end  = now_addr_q + 32'(now_tokens_q);
+  assign in_end_o = item_i.in_addr + (item_i.common ? 32'd1 : 32'(item_i.tokens));
+  assign now_end  = now_addr_q + (now_common_q ? 32'd1 : 32'(now_tokens_q));
   always_comb begin
     features_hazard = !item_i.normal && overlaps(1'b0, item_i.in_addr, in_end_o);
     range_hazard_o  = overlaps(1'b0, range_first_i, range_end_i);
@@ -97,7 +99,7 @@ module issue
 
   assign read_o        = streaming_q && read_grant_i;
   assign read_normal_o = now_normal_q;
-  assign read_addr_o   = now_addr_q + 32'(token_q);
+  assign read_addr_o   = now_addr_q + (now_common_q ? 32'd0 : 32'(token_q));
   assign read_slice_o  = now_slice_q;
   assign last_token    = read_o && token_q + 16'd1 == now_tokens_q;
   assign tag_o = '{
@@ -119,7 +121,8 @@ module issue
   assign bank_busy  = item_i.first && |in_bank_q[item_i.bank];
   assign idle       = item_valid_i && !streaming_q;
   assign idle_o     = !streaming_q && pending_q == '0;
-  assign take_block = item_valid_i && item_i.kind == ItemBlock && (!streaming_q || last_token)
+  assign take_block = item_valid_i && item_i.kind == ItemBlock
+                      && (!streaming_q || (last_token && token_q != '0))
                       && !bank_busy && !features_hazard && !on_vector;
   assign take_empty = idle && item_i.kind == ItemEmpty && !on_vector;
   assign end_o      = idle && item_i.kind == ItemEnd && !on_vector && pending_q == '0;
@@ -165,6 +168,7 @@ module issue
       now_last_q   <= item_i.last;
       op_last_q    <= item_i.op_last;
       now_normal_q <= item_i.normal;
+      now_common_q <= item_i.common;
       now_slot_q   <= item_i.slot;
       now_bank_q   <= item_i.bank;
       now_id_q     <= item_i.id;
@@ -184,18 +188,28 @@ module issue
     op_done_o = end_o || (last_token && op_last_q) || (take_empty && item_i.op_last);
   end
 
+  // The array waits for the vector unit, at an item or for its number of tokens.
+  cycle_kind_e vector_kind;
+  always_comb begin
+    vector_kind = CycleFillDrain;
+    if (vector_steps_i) vector_kind = vector_drops_i ? CycleSelector : CycleVector;
+  end
+
   always_comb begin
     cycle_kind_o = CycleControl;
     to_vector_o  = 1'b0;
     if (streaming_q) cycle_kind_o = read_grant_i ? CycleCompute : CycleInputWait;
     else if (item_valid_i) begin
       if (on_vector) begin
-        cycle_kind_o = vector_steps_i ? CycleVector : CycleFillDrain;
+        cycle_kind_o = vector_kind;
         to_vector_o  = 1'b1;
       end else if (item_i.kind == ItemBlock) begin
         if (bank_busy) cycle_kind_o = CycleOutputWait;
         else if (features_hazard) cycle_kind_o = CycleInputWait;
       end else if (item_i.kind == ItemEnd && pending_q != '0) cycle_kind_o = CycleFillDrain;
+    end else if (load_state_i == LoadCount) begin
+      cycle_kind_o = vector_kind;
+      to_vector_o  = 1'b1;
     end else if (filling_q) cycle_kind_o = CycleFillDrain;
     else begin
       unique case (load_state_i)

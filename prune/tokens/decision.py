@@ -42,20 +42,18 @@ def decide(
         live: (N, T) float32, 1 or 0.
         package: (N, T) bool, the earlier package tokens, which are always dropped.
         temperature: of Gumbel-softmax: with logistic noise on the scores' logits, and gradients
-            through a sigmoid of this width; None: no noise, and width 1.
+            through a sigmoid of this width; None: no noise, and no gradient of a decision.
     """
     scores = torch.cat([scores.new_ones(len(x), prefix), scores], dim=1) * live.detach()
-    logits = torch.logit(scores, _LEAST) - torch.logit(scores.new_tensor(threshold), _LEAST)
-    stays = scores >= threshold
-    if temperature is not None:
+    if temperature is None:
+        keep = (scores >= threshold).to(scores.dtype)
+    else:
+        level = torch.logit(scores.new_tensor(threshold), _LEAST)
+        logits = torch.logit(scores, _LEAST) - level
         noise = torch.rand_like(logits).clamp(_LEAST, 1 - _LEAST)
-        logits = (logits + torch.logit(noise)) / temperature
-        stays = logits >= 0
-    stays[:, :prefix] = True
-    keep = stays.to(scores.dtype)
-    if scores.requires_grad and torch.is_grad_enabled():
-        soft = logits[:, prefix:].sigmoid()
-        keep = torch.cat([keep[:, :prefix], keep[:, prefix:] + (soft - soft.detach())], dim=1)
+        soft = ((logits + torch.logit(noise)) / temperature).sigmoid()
+        keep = (soft >= 0.5).to(scores.dtype) + (soft - soft.detach())
+    keep = torch.cat([torch.ones_like(keep[:, :prefix]), keep[:, prefix:]], dim=1)
     keep = (keep * live).masked_fill(package, 0.0)
     return Decision(scores, keep, *_package(x, scores, live - keep))
 

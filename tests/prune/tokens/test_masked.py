@@ -35,6 +35,17 @@ def test_dropped_tokens_influence_nothing(kind: str) -> None:
         torch.testing.assert_close(model(images(model)), expected, rtol=1e-4, atol=1e-6)
 
 
+def test_dropped_tokens_have_no_gradient_in_evaluation() -> None:
+    """So that what they contain counts nothing when layers are pruned."""
+    model, seen = selective(positions=(1,)), list[Tensor]()
+    model.blocks[1].mlp.register_forward_hook(lambda _, __, output: seen.append(output))
+    with masked(model), recording(model) as record:
+        answers = model(images(model))
+    (gradient,) = torch.autograd.grad(answers.square().sum(), seen)
+    dropped = record[1].keep == 0
+    assert not gradient[:, 1:-1][dropped].any() and gradient[:, 1:-1][~dropped].any()
+
+
 def test_masked_attention_is_the_published_formula() -> None:
     q, k, v = HEADS
     weights = torch.tensor([[1.0, 1, 0, 1, 0, 1], [1, 0, 0, 0, 0, 1]])
