@@ -111,7 +111,8 @@ def train_selectors(
     train(trainer, journal, running.save_every, "training selectors")
     if not accelerator.is_main_process:
         return {}
-    student = trained_weights(run, trainer, f"selectors at {rates}", images.source)
+    places = " and ".join(map(str, rates))
+    student = trained_weights(run, trainer, f"selectors before {places} trained", images.source)
     run = replace(run, student=student)
     log["levels"], images_live = settle(run, recipe, training)
     log["held_out_after"] = trainer.top1(student.model)

@@ -100,9 +100,10 @@ class SelectorTrainer(Trainer):
             for block, selector in selectors.items():
                 selector.threshold = thresholds[block]
             model.train()
+        tokens = self._prefix + attention[0].shape[1]  # without the masked form's last one
         with self.accelerator.autocast():
             scores = {
-                block: selector(x, None, self._prefix)
+                block: selector(x[:, :tokens], None, self._prefix)
                 for (block, selector), x in zip(selectors.items(), seen, strict=True)
             }
         return ranking_loss(scores, behind(attention), self._goal.rates)
