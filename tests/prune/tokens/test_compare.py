@@ -16,7 +16,7 @@ def compared(file: Path, *options: str) -> str:
     result = CliRunner().invoke(app, [*arguments, *options])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
-    return result.output
+    return result.stdout
 
 
 def test_every_method_has_a_figure_that_is_kept(
