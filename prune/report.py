@@ -16,7 +16,6 @@ from sim.cycles import CycleModel
 from sim.energy import operation_energies
 from sim.live import LiveCounts
 
-
 _ENERGY_IMAGES = 16
 """The energy of an image takes much longer to tell than its cycles."""
 
