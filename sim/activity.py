@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from hw.config import ArrayConfig
-from hw.ir import Linear, Network
+from hw.ir import Linear, Network, TokenSelect
 from hw.program.compiler import record_bytes
 from hw.program.isa import (
     MODES,
@@ -23,13 +23,16 @@ from hw.program.isa import (
 )
 from hw.program.lowering import image_load
 from hw.program.schedule import Entry, Kept, Schedule
+from sim.live import LiveCounts, LiveProgram, all_live
 
 END = "end"
 """Key of what belongs to no operation: the end of the program."""
 ACCUMULATOR_BITS = 32
 TOTAL_BITS, SQUARE_BITS, FACTOR_BITS = 28, 44, 33
 """What the vector unit keeps for a token: `total_mem`, `square_mem`, `factor_mem`."""
-DATA_PASSES = {"ADD": 1, "LAYERNORM": 1, "SOFTMAX": 3, "MEAN": 1, "STORE": 1}
+DATA_PASSES = {
+    "ADD": 1, "LAYERNORM": 1, "SOFTMAX": 3, "MEAN": 1, "STORE": 1, "SCORE": 1, "SELECT": 1
+}  # fmt: skip
 """How often an instruction of the vector unit reads its operand."""
 
 
@@ -97,15 +100,24 @@ class Activity:
 
 
 def matmul_activity(
-    instruction: Instruction, blocks: tuple[int, ...], config: ArrayConfig
+    instruction: Instruction,
+    blocks: tuple[int, ...],
+    config: ArrayConfig,
+    common: int = 0,
+    records: int | None = None,
 ) -> Activity:
     """A product on the array.
 
     Args:
+        instruction: with the counts that the machine takes.
         blocks: kept blocks of each of its output tiles.
+        common: how many of them multiply the common token.
+        records: output tiles in the stream, where some are of tokens that are no more.
     """
     streamed, tokens = sum(blocks), instruction.tokens
-    read = streamed * tokens * 8 * config.word_bytes
+    token = tokens * 8 * config.word_bytes
+    normal = common if instruction.common_normal else 0
+    normal += streamed - common if instruction.normal else 0
     sums = tokens * config.cols * ACCUMULATOR_BITS
     results = instruction.tiles * tokens * config.cols
     loads = {"STREAM": 0, "ROWS": config.rows, "COLUMNS": config.cols}
@@ -116,15 +128,15 @@ def matmul_activity(
         requantized=results,
         accumulator_read=(streamed + instruction.tiles) * sums,
         accumulator_written=streamed * sums,
-        features_read=0 if instruction.normal else read,
-        normal_read=read if instruction.normal else 0,
+        features_read=(streamed - normal) * token,
+        normal_read=normal * token,
         operand_read=streamed * loads[mode] * 8 * config.word_bytes,
         features_written=0 if instruction.wide else 8 * results,
         sums_written=16 * results if instruction.wide else 0,
         weight_bytes=streamed * config.pes * from_dram,
         metadata_bytes=instruction_bytes(config)
         + instruction.gelu * TABLE_BYTES
-        + instruction.tiles * tile_head_bytes(config)
+        + (instruction.tiles if records is None else records) * tile_head_bytes(config)
         + streamed * config.line_bytes * from_dram,
     )
 
@@ -139,14 +151,19 @@ def load_activity(instruction: Instruction, config: ArrayConfig) -> Activity:
     )
 
 
-def vector_activity(instruction: Instruction, config: ArrayConfig) -> Activity:
-    """An instruction of the vector unit, all its passes."""
+def vector_activity(instruction: Instruction, config: ArrayConfig, selected: int = 0) -> Activity:
+    """An instruction of the vector unit, all its passes.
+
+    Args:
+        instruction: with the counts that the machine takes.
+        selected: tokens that a SELECT writes.
+    """
     opcode = next(name for name, value in OPCODES.items() if value == instruction.opcode)
     tokens, lanes, word = instruction.tokens, config.vector_lanes, config.word_bytes
     steps = instruction.rows * (1 if opcode == "STORE" else word // lanes) * tokens
     values = steps * lanes
     read = DATA_PASSES[opcode] * steps * 16 * word
-    both = instruction.second and opcode == "ADD"
+    both = opcode == "SCORE" or (instruction.second and opcode == "ADD")
     counts = {
         "sums_read": read if instruction.sums or both else 0,
         "residual_read": 0 if instruction.sums else read,
@@ -188,26 +205,52 @@ def vector_activity(instruction: Instruction, config: ArrayConfig) -> Activity:
                 + tokens * SQUARE_BITS,
                 "state_written": steps * state + tokens * FACTOR_BITS,
             }
-        case "MEAN":
-            results = values // tokens
+        case "SCORE":
+            counts |= {
+                # trees of weights and of weighted votes
+                "lane_adds": 2 * values,
+                "lane_products": values,
+                "state_read": steps * state + tokens * state,
+                "state_written": steps * state + tokens * FACTOR_BITS,
+            }
+        case "MEAN" | "SELECT":
+            written = 1 if opcode == "MEAN" else selected
+            weights = 0 if opcode == "MEAN" else tokens * FACTOR_BITS
+            rows, gathers = steps // max(tokens, 1), instruction.stats
+            results = written * rows * lanes
             counts |= {
                 "residual_written": 16 * results,
-                "lane_adds": values,
-                "lane_products": results,
+                # the package's sum; a result; trees of results and of squares
+                "lane_adds": values + results * (1 + 2 * gathers),
+                "lane_products": values + results * gathers,
+                "state_read": weights
+                + (steps * FACTOR_BITS if weights else 0)
+                + written * rows * state * gathers,
+                "state_written": weights + written * rows * state * gathers,
             }
         case "STORE":
             counts["result_bytes"] = steps * 2 * word
     return Activity(**counts)
 
 
-def _blocks(entry: Entry, kept: Kept | None) -> tuple[int, ...]:
+def _blocks(entry: Entry, instruction: Instruction, kept: Kept | None) -> tuple[int, ...]:
     if kept is None:
-        return (entry.instruction.depth,) * entry.instruction.tiles
+        return (instruction.depth,) * instruction.tiles
     return tuple(int(count) for count in kept[:, list(entry.tiles)].sum(axis=0))
 
 
+def _common_blocks(entry: Entry, kept: Kept | None) -> int:
+    """Kept blocks of the token that all tokens share."""
+    if kept is None or not entry.instruction.depth:
+        return 0
+    return int(kept[entry.instruction.depth :, list(entry.tiles)].sum())
+
+
 def operation_activities(
-    network: Network, schedule: Schedule, kept: Mapping[str, Kept]
+    network: Network,
+    schedule: Schedule,
+    kept: Mapping[str, Kept],
+    live: LiveCounts | None = None,
 ) -> dict[str, Activity]:
     """The activity of every operation, and of the program's end (`END`).
 
@@ -215,23 +258,28 @@ def operation_activities(
 
     Args:
         kept: (input tiles, output tiles) of every linear layer.
+        live: tokens that come out of every `TokenSelect`; by default all stay.
     """
     config = schedule.config
+    live = all_live(network) if live is None else live
+    taken = LiveProgram(network, schedule).instructions(live)
     found = {op.name: Activity() for op in network.ops} | {END: Activity()}
     image = image_load(schedule, network)
     found[network.ops[0].name] += Activity(
         features_written=8 * image.operand * config.word_bytes,
         image_bytes=record_bytes(image, config),
     )
-    for entry in schedule.entries:
+    for entry, instruction in zip(schedule.entries, taken, strict=True):
         op = None if entry.op is None else network.ops[entry.op]
-        instruction = entry.instruction
         if instruction.is_matmul:
             assert op is not None
             mask = kept[op.name] if isinstance(op, Linear) else None
-            part = matmul_activity(instruction, _blocks(entry, mask), config)
+            blocks = _blocks(entry, instruction, mask)
+            common, records = _common_blocks(entry, mask), entry.instruction.tiles
+            part = matmul_activity(instruction, blocks, config, common, records)
         elif instruction.is_vector:
-            part = vector_activity(instruction, config)
+            selected = live[op.name] if isinstance(op, TokenSelect) else 0
+            part = vector_activity(instruction, config, selected)
         elif instruction.opcode == OPCODES["LOAD"]:
             part = load_activity(instruction, config)
         else:

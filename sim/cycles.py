@@ -8,6 +8,7 @@ which the tests hold it to.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 from hw.config import ArrayConfig
 from hw.ir import Linear, Network
 from hw.program.compiler import record_bytes
-from hw.program.isa import NORM_BYTES, TABLE_BYTES, instruction_bytes, tile_head_bytes
+from hw.program.isa import NORM_BYTES, TABLE_BYTES, Instruction, instruction_bytes, tile_head_bytes
 from hw.program.lowering import build_schedule, image_load
 from hw.program.schedule import Kept, Schedule, kept_tiles, tile_order
 from sim.events import FIELDS, block_indices, count_blocks, evaluate
+from sim.live import LiveCounts, LiveProgram, all_live
 
 IntArray = NDArray[np.int64]
 
@@ -48,7 +50,7 @@ class NetworkCycles:
 
 
 class CycleModel:
-    """Cycles of one network on one geometry, for any choice of kept tiles.
+    """Cycles of one network on one geometry, for any choice of kept tiles and live tokens.
 
     Args:
         network: gives operations and shapes; its weights are not read.
@@ -61,8 +63,10 @@ class CycleModel:
         self._geometry = _geometry(network, config, self.schedule)
         entries = self.schedule.entries
         self._instructions = np.array(
-            [[getattr(e.instruction, name) for name in FIELDS] for e in entries], np.int64
+            [[_field(e.instruction, name) for name in FIELDS] for e in entries], np.int64
         )
+        self._live_program = LiveProgram(network, self.schedule)
+        self._all_live = all_live(network)
         self._owners = [None if e.op is None else network.ops[e.op].name for e in entries]
         self._layers = _layers(network, self.schedule)
         self._tile_start = np.zeros(len(entries), np.int64)
@@ -72,11 +76,13 @@ class CycleModel:
                 self._tile_start[number] = position + first
             position += len(layer.tiles)
 
-    def evaluate(self, kept: dict[str, Kept]) -> NetworkCycles:
-        """Cycles with these tiles kept.
+    def evaluate(self, kept: Mapping[str, Kept], live: LiveCounts | None = None) -> NetworkCycles:
+        """Cycles with these tiles kept, of an image with these live counts.
 
         Args:
             kept: (input tiles, output tiles) of every linear layer.
+            live: tokens that come out of every `TokenSelect`, its package token included; by
+                default all tokens stay.
         """
         counts, indices, places = [np.zeros(1, np.int64)], [], []
         for layer in self._layers:
@@ -87,8 +93,18 @@ class CycleModel:
             places.append(place)
         offsets = np.cumsum(np.concatenate(counts))
         stream = (offsets, np.concatenate(indices), np.concatenate(places))
-        ends, starts, waits = evaluate(self._instructions, self._tile_start, stream, self._geometry)
+        instructions = self._instructions_with(self._all_live if live is None else live)
+        ends, starts, waits = evaluate(instructions, self._tile_start, stream, self._geometry)
         return self._summary(ends, starts, waits)
+
+    def _instructions_with(self, live: LiveCounts) -> IntArray:
+        """The instruction table of an image."""
+        if not self._all_live:
+            return self._instructions
+        table = self._instructions.copy()
+        for name, values in self._live_program.counts(live).items():
+            table[:, FIELDS.index(name)] = values
+        return table
 
     def _summary(self, ends: IntArray, starts: IntArray, waits: IntArray) -> NetworkCycles:
         """Cycles by operation.
@@ -151,6 +167,10 @@ class _Layer:
         return order, place
 
 
+def _field(instruction: Instruction, name: str) -> int:
+    return int(getattr(instruction, "tiles" if name == "records" else name))
+
+
 def _layers(network: Network, schedule: Schedule) -> list[_Layer]:
     numbers: dict[str, list[int]] = {op.name: [] for op in network.linears()}
     for number, entry in enumerate(schedule.entries):
@@ -201,10 +221,16 @@ def _geometry(network: Network, config: ArrayConfig, schedule: Schedule) -> IntA
     return np.array(list(values.values()), np.int64)
 
 
-def network_cycles(network: Network, config: ArrayConfig) -> NetworkCycles:
-    """Cycles of a quantized network, its kept tiles being those with a weight other than zero."""
+def network_cycles(
+    network: Network, config: ArrayConfig, live: LiveCounts | None = None
+) -> NetworkCycles:
+    """Cycles of a quantized network, its kept tiles being those with a weight other than zero.
+
+    Args:
+        live: as for `CycleModel.evaluate`.
+    """
     model = CycleModel(network, config)
-    return model.evaluate(kept_tiles(network, model.schedule))
+    return model.evaluate(kept_tiles(network, model.schedule), live)
 
 
 def tile_cycles(config: ArrayConfig, tokens: int) -> int:

@@ -16,6 +16,7 @@ from hw.ir import Network
 from hw.program.schedule import Kept
 from sim.activity import END, Activity, operation_activities
 from sim.cycles import CycleModel
+from sim.live import LiveCounts
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ SOURCES = {
 _SRAM = ((8192, "sram_8k"), (32768, "sram_32k"), (1 << 20, "sram_1m"))
 PE_REGISTER_BITS = 48
 """Two weights and a partial sum (`pe_row.sv`)."""
-LANE_REGISTER_BITS = 274
+LANE_REGISTER_BITS = 288
 """Of one lane of the vector unit (`vector_lane.sv`)."""
 _LANE_PRODUCT = (27, 18)
 """Bits of the factors of a lane's product."""
@@ -140,7 +141,10 @@ def energy(activity: Activity, cycles: int, config: ArrayConfig) -> Energy:
 
 
 def operation_energies(
-    network: Network, model: CycleModel, kept: Mapping[str, Kept]
+    network: Network,
+    model: CycleModel,
+    kept: Mapping[str, Kept],
+    live: LiveCounts | None = None,
 ) -> dict[str, float]:
     """Microjoules of every operation, and of the program's end (`END`), as the cycle model has it.
 
@@ -149,10 +153,11 @@ def operation_energies(
     Args:
         model: of the network.
         kept: (input tiles, output tiles) of every linear layer.
+        live: tokens that come out of every `TokenSelect`; by default all stay.
     """
-    cycles = model.evaluate(dict(kept))
+    cycles = model.evaluate(kept, live)
     by_op = cycles.by_op | {END: cycles.total - sum(cycles.by_op.values())}
-    activities = operation_activities(network, model.schedule, kept)
+    activities = operation_activities(network, model.schedule, kept, live)
     return {
         name: energy(done, by_op.get(name, 0), model.config).total
         for name, done in activities.items()

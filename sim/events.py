@@ -14,13 +14,15 @@ from hw.program.isa import MODES, OPCODES
 FIELDS = (
     "opcode", "mode", "wide", "gelu", "normal", "tokens", "tiles", "depth", "in_addr", "in_stride",
     "w_stride", "out_addr", "out_stride", "w_addr", "valid", "sums", "second", "rows",
-    "second_stride", "operand",
+    "second_stride", "operand", "live", "common_normal", "records",
 )  # fmt: skip
-"""Columns of the instruction table."""
+"""Columns of the instruction table: fields of the instruction with live counts, and how many output
+tiles have a record in the stream, of which the last ones may be of tokens that are no more."""
 
 _MATMUL, _LOAD, _END = OPCODES["MATMUL"], OPCODES["LOAD"], OPCODES["END"]
 _ADD, _LAYERNORM, _SOFTMAX = OPCODES["ADD"], OPCODES["LAYERNORM"], OPCODES["SOFTMAX"]
-_STORE = OPCODES["STORE"]
+_STORE, _MEAN = OPCODES["STORE"], OPCODES["MEAN"]
+_SCORE, _SELECT = OPCODES["SCORE"], OPCODES["SELECT"]
 _STREAM, _COLUMNS = MODES["STREAM"], MODES["COLUMNS"]
 _OUTPUT_STAGES = 6
 _SLOTS = 4
@@ -29,8 +31,9 @@ _PLACES = 4
 _MIN_ROW = 4
 _WRITE_STAGES = 7
 _FACTOR_DRAIN = 47
-"""Of the vector unit: least cycles of a row, cycles from a step to its write, and from the last
-token's sums to its reciprocal."""
+_PACKAGE_STEPS = 3
+"""Of the vector unit: least cycles of a row, cycles from a step to its write, from the last token's
+sums to its reciprocal, and from a row's last token to the end of its package token."""
 _FAR = 1 << 60
 
 
@@ -160,7 +163,7 @@ def _run_vector(ins, start, entry, ranges, streamed, geometry):  # type: ignore[
     """
     opcode, wide, tokens, rows = ins[0], ins[2], ins[5], ins[17]
     in_addr, in_stride, out_addr, out_stride = ins[8], ins[9], ins[11], ins[12]
-    sums, second = ins[15], opcode == _ADD and ins[16] == 1
+    sums, second = ins[15], opcode == _SCORE or (opcode == _ADD and ins[16] == 1)
     lanes, latency, beats = geometry[7], geometry[3], geometry[16]
     slices = max(geometry[5], geometry[6]) // lanes
     levels = 0
@@ -193,9 +196,19 @@ def _run_vector(ins, start, entry, ranges, streamed, geometry):  # type: ignore[
             cycle = taken + 1
         entry[0] = max(taken + 1, taken + beats + latency + 1)
         return entry[0]
-    passes = 4 if opcode == _SOFTMAX else 2 if opcode == _LAYERNORM else 1
+    packs = opcode in (_SELECT, _MEAN)
+    if packs:
+        cycle += 1 + _FACTOR_DRAIN
+    if opcode == _SELECT:
+        cycle += tokens + drain
+    row_cycles = 1 + (tokens + _PACKAGE_STEPS if packs else max(tokens, _MIN_ROW))
+    passes = 4 if opcode == _SOFTMAX else 2 if opcode in (_LAYERNORM, _SCORE) else 1
     for number in range(passes):
-        if (opcode == _SOFTMAX and number == 2) or (opcode == _LAYERNORM and number == 0):
+        if (
+            (opcode == _SOFTMAX and number == 2)
+            or (opcode == _LAYERNORM and number == 0)
+            or (opcode == _SCORE and number == 1)
+        ):
             cycle += tokens + _FACTOR_DRAIN
             continue
         writing = writes and number == passes - 1
@@ -214,7 +227,7 @@ def _run_vector(ins, start, entry, ranges, streamed, geometry):  # type: ignore[
                         break
                 if writing:
                     entry[6 + row] = cycle + tokens + _WRITE_STAGES
-                cycle += 1 + max(tokens, _MIN_ROW)
+                cycle += row_cycles
         cycle += drain
     entry[0] = cycle - 1
     return entry[0]
@@ -241,7 +254,7 @@ def evaluate(instructions, tile_start, stream, geometry):  # type: ignore[no-unt
     count = instructions.shape[0]
     ends = np.full(count, -1, np.int64)
     starts = np.full(count, -1, np.int64)
-    waits = np.zeros((count + kept.size + 16, 2), np.int64)
+    waits = np.zeros((2 * count + kept.size + 16, 2), np.int64)
     wait_count = 0
     state = np.array([0, -1, -1, -(1 << 40)], np.int64)
     pops = np.zeros(geometry[2], np.int64)
@@ -271,13 +284,21 @@ def evaluate(instructions, tile_start, stream, geometry):  # type: ignore[no-unt
     output_end = -1  # cycle of the last read of the accumulators
     written = -1  # cycle of the last write of all
     tile_number = 0
+    score_end = -1  # last cycle of the last SCORE
     t = _pop(instr_lines, t, state, pops, geometry) + 1
     t = _pop(geometry[14], t, state, pops, geometry)
     t = _pop(geometry[15], t, state, pops, geometry)
     for i in range(count):
         ins = instructions[i]
         opcode = ins[0]
-        t = _pop(instr_lines, t, state, pops, geometry) + 1
+        t = _pop(instr_lines, t, state, pops, geometry)
+        if ins[20] or opcode == _SCORE:
+            idle = max(t, max(taken, stream_end) + 1)
+            if score_end >= idle:
+                waits[wait_count, 0], waits[wait_count, 1] = idle, score_end + 1
+                wait_count += 1
+            t = max(t, score_end + 1)
+        t += 1
         if opcode == _LOAD:
             t = _pop(ins[19] * word_lines * (1 + ins[2]), t, state, pops, geometry)
             continue
@@ -304,6 +325,8 @@ def evaluate(instructions, tile_start, stream, geometry):  # type: ignore[no-unt
             queue[place, 0] = -1
             vector_end = _run_vector(ins, starts[i], queue[place], ranges, streamed, geometry)
             ends[i] = vector_end
+            if opcode == _SCORE:
+                score_end = vector_end
             if opcode == _LAYERNORM:
                 norm_ends[norms & 1] = vector_end
                 norms += 1
@@ -351,11 +374,18 @@ def evaluate(instructions, tile_start, stream, geometry):  # type: ignore[no-unt
                 if block == 0 and wide:
                     clear = _sums_read(queue, first_word, end_word, clear)
                 if not empty:
-                    first = ins[8] + index // in_slices * ins[9]
-                    if normal:
-                        clear = _vector_words(queue, first, first + tokens, clear)
+                    from_normal, last = normal, 0
+                    if mode == _STREAM and depth and index >= depth:
+                        from_normal = ins[21]
+                        first = ins[13] + (index - depth) // in_slices * ins[10]
+                        last = first + 1
                     else:
-                        take = _clear_of(first, first + tokens, 0, ranges, take)
+                        first = ins[8] + index // in_slices * ins[9]
+                        last = first + tokens
+                    if from_normal:
+                        clear = _vector_words(queue, first, last, clear)
+                    else:
+                        take = _clear_of(first, last, 0, ranges, take)
                     if block == 0:
                         take = max(take, banks[bank] + 1)
                 idle = max(t, stream_end + 1)
@@ -372,8 +402,8 @@ def evaluate(instructions, tile_start, stream, geometry):  # type: ignore[no-unt
                     block_taken = taken
                     stream_end = taken + tokens
                     done = stream_end + rows + 3
-                    if normal:
-                        streamed[0], streamed[1], streamed[2] = first, first + tokens, stream_end
+                    if from_normal:
+                        streamed[0], streamed[1], streamed[2] = first, last, stream_end
                     else:
                         streamed[0], streamed[1] = -1, -1
             output_end = max(done, output_end) + tokens
@@ -384,5 +414,7 @@ def evaluate(instructions, tile_start, stream, geometry):  # type: ignore[no-unt
                 bank ^= 1
             if gelu:
                 gelu_freed = written
+        for _ in range(tiles, ins[22]):
+            t = _pop(1 + param_lines, t, state, pops, geometry)
         ends[i] = max(stream_end, taken)
     return ends, starts, waits[:wait_count]

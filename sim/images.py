@@ -1,4 +1,4 @@
-"""The image that a simulation runs on."""
+"""The images that a simulation runs on."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hw.ir import ImageSpec
 from sim.reference import quantize_image
 
 _MODES = {1: "L", 3: "RGB"}
+_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"})
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,36 @@ def input_image(spec: ImageSpec, which: str) -> InputImage:
     resized = np.asarray(Image.fromarray(images[number]).resize(size, Image.Resampling.BICUBIC))
     pixels = np.repeat(resized[None], spec.channels, axis=0) / 255
     return InputImage(quantize_image(spec, pixels), f"{source}, resized as a stand-in")
+
+
+def input_images(spec: ImageSpec, which: str, count: int) -> list[InputImage]:
+    """Several images: the bundled ones from a number on, or files of a folder, or one image.
+
+    Of a folder, files at equal distances in the order of their paths are taken, so that folders of
+    classes all take part.
+
+    Raises:
+        UserError: there are not so many, or one cannot be read.
+    """
+    if which.isdecimal():
+        return [input_image(spec, str(int(which) + i)) for i in range(count)]
+    path = Path(which)
+    if not path.is_dir():
+        if count > 1:
+            raise UserError(
+                f"{which}: one image, not {count}; choose a folder of images or a number as IMAGE"
+            )
+        return [input_image(spec, which)]
+    files = sorted(f for f in path.rglob("*") if f.suffix.lower() in _SUFFIXES and f.is_file())
+    if len(files) < count:
+        raise UserError(
+            f"{which}: {len(files)} images, expected at least {count}; ask for fewer IMAGES"
+        )
+    chosen = [files[i * len(files) // count] for i in range(count)]
+    return [
+        InputImage(quantize_image(spec, _read_file(spec, file)), str(file.relative_to(path)))
+        for file in chosen
+    ]
 
 
 def _bundled() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

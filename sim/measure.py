@@ -1,13 +1,10 @@
-"""One measurement: a program, an image, the machine, and everything that comes of it."""
+"""Measurements: a program, images, the machine, and everything that comes of each of them."""
 
 from __future__ import annotations
 
-import platform
 import time
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +16,15 @@ from hw.program.compiler import Program
 from sim.activity import END
 from sim.cycles import CycleModel, NetworkCycles
 from sim.images import InputImage
+from sim.live import LiveProgram, counted
 from sim.machine.build import build_machine, network_bench
 from sim.machine.run import BEATS_EVERY, Case, Conditions, InstructionCycles, Outcome, run_cases
+from sim.provenance import checksum, tool_versions
 from sim.reference import execute
 
-FORMAT_VERSION = 2
-_PACKAGES = ("cocotb", "numpy", "numba", "torch", "timm")
+FORMAT_VERSION = 3
+IMAGES_AT_ONCE = 8
+"""Images whose tensors are in memory, and whose files on disk, at a time."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Measurement:
     conditions: Conditions
     outcome: Outcome
     model: NetworkCycles
+    live: dict[str, int]
+    """Tokens that came out of every `TokenSelect`, its package token included."""
     checksums: dict[str, str]
     """CRC-32 of every operation's result, as `checksum` computes it."""
     prediction: int
@@ -95,7 +97,7 @@ class Measurement:
                 )
 
     def to_dict(self) -> dict[str, Any]:
-        """The contents of `cycles.json`."""
+        """What `cycles.json` says of this image."""
         config = self.program.schedule.config
         outcome = self.outcome
         return {
@@ -108,20 +110,35 @@ class Measurement:
             "cycles_model": self.model.total,
             "model_difference": self.model_difference,
             "operations": self._operations(),
+            "live": self.live,
             "checksums": self.checksums,
             "config": asdict(config),
             "config_digest": config.digest(),
             "conditions": asdict(self.conditions),
-            "image": {
-                "source": self.image.source,
-                "label": self.image.label,
-                "prediction": self.prediction,
-            },
+            "image": self._image(),
             "seconds": round(outcome.seconds, 3),
             "khz": round(outcome.total_cycles / max(outcome.seconds, 1e-9) / 1e3, 1),
             "build_seconds": round(self.build_seconds, 3),
             "wall_seconds": round(self.wall_seconds, 3),
             "tools": tool_versions(self.verilator),
+        }
+
+    def image_entry(self) -> dict[str, Any]:
+        """What differs from image to image, in short: an entry of `images` in `cycles.json`."""
+        return {
+            **self._image(),
+            "total_cycles": self.outcome.total_cycles if self.exact else None,
+            "cycles_model": self.model.total,
+            "live": self.live,
+            "cycles": {entry["name"]: entry["cycles"] for entry in self._operations()},
+        }
+
+    def _image(self) -> dict[str, Any]:
+        image = self.image
+        return {
+            "source": image.source,
+            "label": image.label,
+            "prediction": self.prediction,
         }
 
     def timeline(self) -> dict[str, Any]:
@@ -133,7 +150,8 @@ class Measurement:
         instruction.
         """
         entries = self.program.schedule.entries
-        tiles = [e.instruction.id for e in entries for _ in range(e.instruction.tiles)]
+        instructions = LiveProgram(self.network, self.program.schedule).instructions(self.live)
+        tiles = [i.id for i in instructions for _ in range(i.tiles)]
         return {
             "format": FORMAT_VERSION,
             "total_cycles": self.outcome.total_cycles,
@@ -194,23 +212,6 @@ def _busy(parts: Sequence[InstructionCycles]) -> int:
     return busy
 
 
-def checksum(values: NDArray[np.integer]) -> str:
-    """CRC-32 of a tensor (tokens, features), row by row, little-endian; 8 hex digits."""
-    data = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
-    return f"{zlib.crc32(data):08x}"
-
-
-def tool_versions(verilator: str) -> dict[str, str]:
-    """Versions of everything that a figure may depend on."""
-    versions = {"python": platform.python_version(), "verilator": verilator}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions
-
-
 def _checksums(network: Network, tensors: Mapping[str, NDArray[np.integer]]) -> dict[str, str]:
     return {op.name: checksum(tensors[op.output]) for op in network.ops}
 
@@ -223,29 +224,57 @@ def measure(
     progress: bool = False,
     waves: Path | None = None,
 ) -> Measurement:
-    """Run one image on the simulated machine.
+    """Run one image on the simulated machine: see `measure_images`."""
+    return next(measure_images(network, program, [image], conditions, progress, waves))
+
+
+def measure_images(
+    network: Network,
+    program: Program,
+    images: Sequence[InputImage],
+    conditions: Conditions,
+    progress: bool = False,
+    waves: Path | None = None,
+) -> Iterator[Measurement]:
+    """Run images on the simulated machine, one after another, in one simulation a few of them.
 
     Raises:
         UserError: when tools are missing, the build fails or the simulator dies.
     """
     started = time.monotonic()
-    bench = network_bench(program.schedule.config, program.dram_bytes)
-    machine = build_machine(bench, waves=waves is not None)
+    config = program.schedule.config
+    machine = build_machine(network_bench(config, program.dram_bytes), waves=waves is not None)
     build_seconds = time.monotonic() - started
-    tensors = execute(network, image.patches)
-    model = CycleModel(network, program.schedule.config).evaluate(program.kept)
-    case = Case(network, program, tensors, conditions, model.total)
-    outcome = run_cases([case], machine, progress, waves)[0]
-    return Measurement(
-        network=network,
-        program=program,
-        image=image,
-        conditions=conditions,
-        outcome=outcome,
-        model=model,
-        checksums=_checksums(network, tensors),
-        prediction=int(tensors[network.output][0].argmax()),
-        build_seconds=build_seconds,
-        wall_seconds=time.monotonic() - started,
-        verilator=machine.toolchain.version,
-    )
+    cycle_model = CycleModel(network, config)
+    for first in range(0, len(images), IMAGES_AT_ONCE):
+        cases, models = [], []
+        for number, image in enumerate(images[first : first + IMAGES_AT_ONCE], first + 1):
+            tensors = execute(network, image.patches)
+            models.append(cycle_model.evaluate(program.kept, counted(network, tensors)))
+            label = f"{network.model}, image {number} of {len(images)}"
+            cases.append(Case(network, program, tensors, conditions, models[-1].total, label))
+        outcomes = run_cases(cases, machine, progress, waves)
+        for number, (case, outcome, model) in enumerate(zip(cases, outcomes, models, strict=True)):
+            yield Measurement(
+                network=network,
+                program=program,
+                image=images[first + number],
+                conditions=conditions,
+                outcome=outcome,
+                model=model,
+                live=counted(network, case.tensors),
+                checksums=_checksums(network, case.tensors),
+                prediction=int(case.tensors[network.output][0].argmax()),
+                build_seconds=build_seconds,
+                wall_seconds=time.monotonic() - started,
+                verilator=machine.toolchain.version,
+            )
+
+
+def cycles_entry(found: Sequence[Measurement]) -> dict[str, Any]:
+    """The contents of `cycles.json`: of the first image everything, of each of them its cycles.
+
+    Where an image went wrong, the entry is of that one, so that nobody takes it for a whole run.
+    """
+    failed = next((one for one in found if not one.exact), found[0])
+    return {**failed.to_dict(), "images": [one.image_entry() for one in found]}

@@ -21,15 +21,21 @@ class Product:
         return self.heads * self.m * self.k * self.n
 
 
-def product(network: Network, op: Op) -> Product:
-    """The matrix product of an array operation."""
+def product(network: Network, op: Op, tokens: int | None = None) -> Product:
+    """The matrix product of an array operation.
+
+    Args:
+        tokens: how many the operation takes; by default the most.
+    """
     source, target = network.tensors[op.inputs[0]], network.tensors[op.output]
+    tokens = source.tokens if tokens is None else tokens
     if isinstance(op, Scores):
-        return Product(op.heads, source.tokens, source.group_features, source.tokens)
+        return Product(op.heads, tokens, source.group_features, tokens)
     if isinstance(op, Attend):
-        return Product(op.heads, target.tokens, source.tokens, target.group_features)
+        return Product(op.heads, tokens, tokens, target.group_features)
     assert isinstance(op, Linear)
-    return Product(1, source.tokens, source.features, target.features)
+    features = sum(network.tensors[name].features for name in op.inputs)
+    return Product(1, tokens, features, target.features)
 
 
 def dense_macs(network: Network) -> int:

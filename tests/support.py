@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from hw.ir import ImageSpec, Network
 from sim.benches.random_network import Shape, random_network
@@ -14,7 +15,7 @@ Call = Callable[..., tuple[int, str]]
 """Runs a command line in process: exit status, and what went to stderr."""
 
 
-def small_network(seed: int = 0, **shape: int) -> Network:
+def small_network(seed: int = 0, **shape: Any) -> Network:
     """A random network that takes bundled images: a column of patches of one pixel each."""
     network, _ = random_network(Shape(block=(4, 4), **shape), seed)
     spec = network.tensors[Network.INPUT]

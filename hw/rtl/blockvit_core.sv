@@ -18,7 +18,8 @@ module blockvit_core
   parameter int unsigned BurstBeats = 16,
   parameter int unsigned FifoBeats  = 256,
   parameter int unsigned Timeout    = 65536,
-  parameter bit          PackDsp    = 1'b0
+  parameter bit          PackDsp    = 1'b0,
+  parameter bit          Selectors  = 1'b1    // token selectors, else their instructions are illegal
 ) (
   input  logic                     clk_i,
   input  logic                     rst_ni,
@@ -121,6 +122,8 @@ module blockvit_core
   logic [31:0]               write_addr, features_addr;
   logic [OutSlices-1:0]      write_slices;
   logic                      vector_ready, vector_push, vector_busy, vector_steps, vector_writes;
+  logic                      vector_drops, live_valid;
+  logic [15:0]               live;
   logic                      vector_reads, sums_hazard, normal_hazard, sums_read, residual_read;
   logic                      normal_write, residual_write;
   logic [31:0]               sums_first, sums_end, normal_first, normal_end, sums_addr;
@@ -193,10 +196,12 @@ module blockvit_core
   );
 
   loader #(
-    .Rows(Rows), .Cols(Cols), .LineBytes(Line), .AccDepth(AccDepth), .NormRows(NormRows)
+    .Rows(Rows), .Cols(Cols), .LineBytes(Line), .AccDepth(AccDepth), .NormRows(NormRows),
+    .Selectors(Selectors)
   ) u_loader (
     .clk_i, .rst_ni, .start_i, .line_valid_i(line_valid && line_grant_i && running_q), .line_i(line),
     .line_pop_o(line_pop), .line_wait_o(line_wait), .illegal_o(illegal), .id_o(load_id),
+    .live_valid_i(live_valid), .live_i(live),
     .table_write_o(table_write), .param_write_o(param_write), .param_scale_o(param_scale),
     .line_number_o(line_number), .idle_i(array_idle && !vector_busy), .word_part_o(word_part),
     .word_features_o(word_features), .word_residual_o(word_residual), .word_norm_o(word_norm),
@@ -223,7 +228,7 @@ module blockvit_core
     .tag_o(tag_in), .swap_o(swap), .empty_o(empty), .free_i(free), .free_slot_i(free_slot),
     .range_first_i(b_addr), .range_end_i(b_end), .range_hazard_o(b_hazard),
     .vector_ready_i(vector_ready), .vector_push_o(vector_push), .vector_busy_i(vector_busy),
-    .vector_steps_i(vector_steps), .in_end_o(in_end), .vector_writes_i(vector_writes),
+    .vector_steps_i(vector_steps), .vector_drops_i(vector_drops), .in_end_o(in_end), .vector_writes_i(vector_writes),
     .vector_reads_i(vector_reads), .sums_first_i(sums_first), .sums_end_i(sums_end),
     .sums_hazard_o(sums_hazard), .normal_first_i(normal_first), .normal_end_i(normal_end),
     .normal_hazard_o(normal_hazard), .idle_o(array_idle), .end_o(program_end), .op_done_o,
@@ -348,11 +353,13 @@ module blockvit_core
 
   // Vector unit
   vector_unit #(
-    .Word(Word), .Lanes(Lanes), .Tokens(AccDepth), .NormRows(NormRows), .StoreBytes(StoreBytes)
+    .Word(Word), .Lanes(Lanes), .Tokens(AccDepth), .NormRows(NormRows), .StoreBytes(StoreBytes),
+    .Selectors(Selectors)
   ) u_vector (
-    .clk_i, .rst_ni, .ready_o(vector_ready), .push_i(vector_push), .vector_i(vector),
+    .clk_i, .rst_ni, .start_i, .ready_o(vector_ready), .push_i(vector_push), .vector_i(vector),
     .busy_o(vector_busy), .steps_o(vector_steps), .done_o(vector_done_o), .id_o(vector_id_o),
-    .norm_free_o(norm_free), .grant_i(vector_grant_i), .normal_read_i(item.normal),
+    .norm_free_o(norm_free), .drops_o(vector_drops), .live_valid_o(live_valid), .live_o(live),
+    .grant_i(vector_grant_i), .normal_read_i(item.normal),
     .read_first_i(item.in_addr), .read_end_i(in_end), .writes_o(vector_writes),
     .sums_write_i(item.wide), .write_first_i(item.out_first), .write_end_i(item.out_end),
     .reads_o(vector_reads), .sums_first_o(sums_first), .sums_end_o(sums_end),

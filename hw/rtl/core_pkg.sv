@@ -15,6 +15,7 @@ package core_pkg;
     logic        last;       // last block of its output tile
     logic        op_last;    // last item of its instruction
     logic        normal;     // tokens come from the normal memory, else from the features
+    logic        common;     // one word for all tokens, else a word each
     logic        wide;       // results go to the sums memory, else to the features
     logic [1:0]  slot;       // output tile's place in the tile queue
     logic        bank;       // accumulator bank of its sums
@@ -38,11 +39,12 @@ package core_pkg;
   } tile_t;
 
   // What the loader waits for, for the cycle counters.
-  typedef enum logic [1:0] {
+  typedef enum logic [2:0] {
     LoadControl,  // reading instructions, biases and scales
     LoadWeight,   // waiting for the weight stream, or loading a block
     LoadInput,    // waiting for activations that serve as weights
-    LoadOutput    // waiting for a free output tile, or for the vector unit's parameters
+    LoadOutput,   // waiting for a free output tile, or for the vector unit's parameters
+    LoadCount     // waiting for the number of tokens that a selector keeps
   } load_state_e;
 
   // Exactly one per cycle.
@@ -53,10 +55,11 @@ package core_pkg;
     CycleInputWait,
     CycleOutputWait,
     CycleFillDrain,
-    CycleVector
+    CycleVector,
+    CycleSelector
   } cycle_kind_e;
 
-  localparam int unsigned CycleKinds = 7;
+  localparam int unsigned CycleKinds = 8;
 
   // Flags that travel with a token down the array.
   typedef struct packed {
@@ -75,17 +78,20 @@ package core_pkg;
     PassMax,     // largest score of a token
     PassSum,     // sum of its powers
     PassShare,   // powers to shares of the sum
-    PassMean,    // mean over tokens
+    PassScore,   // gather each token's keep values and their weights
+    PassSelect,  // kept tokens move together; the average of the others, or of all, behind them
     PassStore,   // words to DRAM
-    PassFactor   // not a pass over rows: from a token's sums to its reciprocal
+    PassFactor,  // not a pass over rows: from a token's sums to its reciprocal, or keep score
+    PassRecip,   // nor this: the reciprocal of the scores of the dropped tokens
+    PassWeight   // nor this: from a token's keep score to its weight in the package
   } pass_e;
 
   // What travels with a token down the vector pipeline.
   typedef struct packed {
     logic        valid;
     logic        first_token;  // of its word row
-    logic        last_token;
     logic        row_last;     // last token of the last slice of its word row
+    logic        packed_one;   // no token of the memory: the package, behind all tokens
     logic        fresh;        // first of its features: its sums start anew
     logic [15:0] token;        // in the token state
     logic [15:0] left;         // features that are left, this slice included

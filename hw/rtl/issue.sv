@@ -39,6 +39,7 @@ module issue
   output logic        vector_push_o,
   input  logic        vector_busy_i,   /// it has one
   input  logic        vector_steps_i,  /// it is at work, else it waits for the array
+  input  logic        vector_drops_i,  /// it is at work for a selector
   output logic [31:0] in_end_o,        /// end of the words that the item's tokens come from
   input  logic        vector_writes_i, /// some of these are still to be written by it
   input  logic        vector_reads_i,  /// it has yet to read some of the item's result words
@@ -57,7 +58,7 @@ module issue
   output logic        to_vector_o      /// the cycle counts for the vector instruction
 );
 
-  logic        now_first_q, now_last_q, op_last_q, now_normal_q;
+  logic        now_first_q, now_last_q, op_last_q, now_normal_q, now_common_q;
   logic [1:0]  now_slot_q;
   logic        now_bank_q;
   logic [15:0] now_id_q, now_tokens_q;
@@ -85,8 +86,8 @@ module issue
     end
   endfunction
 
-  assign in_end_o = item_i.in_addr + 32'(item_i.tokens);
-  assign now_end  = now_addr_q + 32'(now_tokens_q);
+  assign in_end_o = item_i.in_addr + (item_i.common ? 32'd1 : 32'(item_i.tokens));
+  assign now_end  = now_addr_q + (now_common_q ? 32'd1 : 32'(now_tokens_q));
   always_comb begin
     features_hazard = !item_i.normal && overlaps(1'b0, item_i.in_addr, in_end_o);
     range_hazard_o  = overlaps(1'b0, range_first_i, range_end_i);
@@ -97,7 +98,7 @@ module issue
 
   assign read_o        = streaming_q && read_grant_i;
   assign read_normal_o = now_normal_q;
-  assign read_addr_o   = now_addr_q + 32'(token_q);
+  assign read_addr_o   = now_addr_q + (now_common_q ? 32'd0 : 32'(token_q));
   assign read_slice_o  = now_slice_q;
   assign last_token    = read_o && token_q + 16'd1 == now_tokens_q;
   assign tag_o = '{
@@ -165,6 +166,7 @@ module issue
       now_last_q   <= item_i.last;
       op_last_q    <= item_i.op_last;
       now_normal_q <= item_i.normal;
+      now_common_q <= item_i.common;
       now_slot_q   <= item_i.slot;
       now_bank_q   <= item_i.bank;
       now_id_q     <= item_i.id;
@@ -184,18 +186,28 @@ module issue
     op_done_o = end_o || (last_token && op_last_q) || (take_empty && item_i.op_last);
   end
 
+  // The array waits for the vector unit, at an item or for its number of tokens.
+  cycle_kind_e vector_kind;
+  always_comb begin
+    vector_kind = CycleFillDrain;
+    if (vector_steps_i) vector_kind = vector_drops_i ? CycleSelector : CycleVector;
+  end
+
   always_comb begin
     cycle_kind_o = CycleControl;
     to_vector_o  = 1'b0;
     if (streaming_q) cycle_kind_o = read_grant_i ? CycleCompute : CycleInputWait;
     else if (item_valid_i) begin
       if (on_vector) begin
-        cycle_kind_o = vector_steps_i ? CycleVector : CycleFillDrain;
+        cycle_kind_o = vector_kind;
         to_vector_o  = 1'b1;
       end else if (item_i.kind == ItemBlock) begin
         if (bank_busy) cycle_kind_o = CycleOutputWait;
         else if (features_hazard) cycle_kind_o = CycleInputWait;
       end else if (item_i.kind == ItemEnd && pending_q != '0) cycle_kind_o = CycleFillDrain;
+    end else if (load_state_i == LoadCount) begin
+      cycle_kind_o = vector_kind;
+      to_vector_o  = 1'b1;
     end else if (filling_q) cycle_kind_o = CycleFillDrain;
     else begin
       unique case (load_state_i)

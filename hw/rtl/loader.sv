@@ -13,7 +13,8 @@ module loader
   parameter int unsigned Cols      = 16,
   parameter int unsigned LineBytes = 16,
   parameter int unsigned AccDepth  = 256,
-  parameter int unsigned NormRows  = 128
+  parameter int unsigned NormRows  = 128,
+  parameter bit          Selectors = 1'b1  // tokens may be dropped
 ) (
   input  logic                   clk_i,
   input  logic                   rst_ni,
@@ -25,6 +26,8 @@ module loader
   output logic                   line_wait_o,     /// a line is asked for
   output logic                   illegal_o,       /// this is no instruction for this machine
   output logic [15:0]            id_o,            /// of the instruction at hand
+  input  logic                   live_valid_i,    /// a SCORE ends:
+  input  logic [15:0]            live_i,          /// tokens alive from now on
   // GELU table, biases and scales
   output logic                   table_write_o,
   output logic                   param_write_o,
@@ -81,8 +84,8 @@ module loader
   } state_e;
 
   state_e                  state_d, state_q;
-  instr_t                  instr;
-  vector_t                 vector, vector_q;
+  instr_t                  instr, instr_fields;
+  vector_t                 vector, vector_fields, vector_q;
   logic [15:0]             count_q, tile_q, block_q, depth_q;
   logic [31:0]             word_q;
   logic [31:0]             out_addr, in_addr, w_addr;
@@ -95,13 +98,16 @@ module loader
 
   logic        stream, by_col, matmul, needs_line, blocked, step, finished, tile_end, last_block;
   logic        last_tile, empty_tile, push_item, last_word, last_part, illegal, skip;
+  logic        last_live, beyond, common, block_common, count_wait, excess, scored;
   logic [15:0] lines, w_token, read_left;
   tile_header_t tile_header;
 
   assign matmul     = instr.opcode == OpMatmul;
   assign stream     = instr.mode == ModeStream;
   assign by_col     = instr.mode == ModeColumns;
-  assign last_tile  = tile_q + 16'd1 == instr.tiles;
+  assign last_tile  = tile_q + 16'd1 == instr_fields.tiles;
+  assign last_live  = tile_q + 16'd1 == instr.tiles;
+  assign beyond     = tile_q >= instr.tiles;  // of keys that are no more
   assign last_block = block_q + 16'd1 == depth_q;
   assign last_part  = part_q == 2'(NormParts - 1);
   assign last_word  = state_q == Words ? word_q + 32'd1 == vector.operand
@@ -116,19 +122,22 @@ module loader
     unique case (instr.opcode)
       OpMatmul:
         illegal = instr.tokens == '0 || instr.tokens > 16'(AccDepth) || instr.tiles == '0
-                  || instr.mode == 2'd3
+                  || instr.mode == 2'd3 || excess
                   || (!stream && (instr.depth == '0 || instr.valid == '0));
       OpLoad: illegal = vector.operand == '0;
       OpAdd, OpSoftmax, OpLayernorm:
-        illegal = vector.tokens == '0 || vector.rows == '0
+        illegal = vector.tokens == '0 || vector.rows == '0 || excess
                   || 17'(vector.tokens) + 17'(vector.first_token) > 17'(AccDepth)
                   || (instr.opcode == OpLayernorm && vector.rows > 16'(NormRows));
-      OpMean, OpStore: illegal = vector.tokens == '0 || vector.rows == '0;
+      OpMean, OpStore: illegal = vector.tokens == '0 || vector.rows == '0 || excess;
+      OpScore, OpSelect:
+        illegal = !Selectors || vector.tokens == '0 || vector.rows == '0 || excess
+                  || vector.tokens > 16'(AccDepth) || (instr.opcode == OpSelect && !scored);
       OpEnd: illegal = 1'b0;
       default: illegal = 1'b1;
     endcase
   end
-  assign illegal_o = state_q == Decode && illegal;
+  assign illegal_o = state_q == Decode && illegal && !count_wait;
   assign id_o      = instr.id;
 
   // A state is left after `lines` steps; a step needs a line, a read, or nothing.
@@ -141,7 +150,7 @@ module loader
         lines      = 16'(InstrLines);
         needs_line = 1'b1;
       end
-      Decode: blocked = illegal;
+      Decode: blocked = illegal || count_wait;
       Table: begin
         lines      = 16'(TableLines);
         needs_line = 1'b1;
@@ -149,7 +158,7 @@ module loader
       end
       Tile: begin
         needs_line = 1'b1;
-        blocked    = !slot_free_i;
+        blocked    = !slot_free_i && !beyond;
       end
       Params: begin
         lines      = 16'(ParamLines);
@@ -199,7 +208,10 @@ module loader
         end
         Table: state_d = Tile;
         Tile: state_d = Params;
-        Params: state_d = empty_tile ? Item : Block;
+        Params: begin
+          if (beyond) state_d = last_tile ? Instr : Tile;
+          else state_d = empty_tile ? Item : Block;
+        end
         Block: state_d = Load;
         Words: if (last_word) state_d = Instr;
         Norm: if (last_word) state_d = Item;
@@ -236,7 +248,7 @@ module loader
       end
       if (finished && state_q == Tile) block_q <= '0;
       if (push_item) block_q <= block_q + 16'd1;
-      if (tile_end) tile_q <= tile_q + 16'd1;
+      if (tile_end || (finished && state_q == Params && beyond)) tile_q <= tile_q + 16'd1;
       if (tile_end) slot_q <= slot_q + 2'd1;
       if (tile_end && state_q == Load) bank_q <= !bank_q;
       if (finished && state_q == Words) word_q <= word_q + 32'd1;
@@ -257,7 +269,16 @@ module loader
   instruction_register #(
     .LineBytes(LineBytes)
   ) u_instruction (
-    .clk_i, .write_i(step && state_q == Instr), .line_i, .instr_o(instr), .vector_o(vector)
+    .clk_i, .write_i(step && state_q == Instr), .line_i, .instr_o(instr_fields),
+    .vector_o(vector_fields)
+  );
+
+  live_tokens #(
+    .Rows(Rows), .Cols(Cols), .Selectors(Selectors)
+  ) u_live (
+    .clk_i, .rst_ni, .start_i, .instr_i(instr_fields), .vector_i(vector_fields),
+    .decode_i(finished && state_q == Decode), .valid_i(live_valid_i), .live_i, .instr_o(instr),
+    .vector_o(vector), .wait_o(count_wait), .excess_o(excess), .scored_o(scored)
   );
 
   always_ff @(posedge clk_i) begin
@@ -265,22 +286,22 @@ module loader
   end
 
   tile_addresses #(
-    .Rows(Rows), .Cols(Cols)
+    .Rows(Rows), .Cols(Cols), .Selectors(Selectors)
   ) u_addresses (
     .clk_i, .instr_i(instr), .next_tile_i(finished && state_q == Tile),
     .place_i(stream ? tile_header.place : tile_q),
     .next_block_i(finished && state_q == Block), .tile_i(tile_q), .block_i(block_q),
     .index_i(stream ? line_i[15:0] : block_q), .out_addr_o(out_addr), .out_slice_o(out_slice),
-    .in_addr_o(in_addr), .in_slice_o(in_slice), .w_addr_o(w_addr), .w_slice_o(w_slice),
+    .in_addr_o(in_addr), .in_slice_o(in_slice), .common_o(block_common), .w_addr_o(w_addr), .w_slice_o(w_slice),
     .w_token_o(w_token)
   );
 
   assign slot_o        = slot_q;
   assign line_number_o = param_scale_o ? count_q - 16'(ParamLines / 2) : count_q;
   assign table_write_o = step && state_q == Table;
-  assign param_write_o = step && state_q == Params;
+  assign param_write_o = step && state_q == Params && !beyond;
   assign param_scale_o = state_q == Params && count_q >= 16'(ParamLines / 2);
-  assign tile_push_o   = finished && state_q == Params;
+  assign tile_push_o   = finished && state_q == Params && !beyond;
   assign tile_o = '{
     wide: instr.wide, gelu: instr.gelu, empty: empty_tile, bank: bank_q, tokens: instr.tokens,
     addr: out_addr, slice: out_slice
@@ -322,6 +343,7 @@ module loader
   );
 
   // Items
+  assign common       = state_q == Load && block_common;
   assign push_item    = finished && (state_q == Load || state_q == Item);
   assign item_valid_o = item_valid_q;
   assign item_o       = item_q;
@@ -335,8 +357,9 @@ module loader
       else item_q.kind <= instr.opcode == OpEnd ? ItemEnd : ItemVector;
       item_q.first     <= state_q == Item || block_q == '0;
       item_q.last      <= tile_end;
-      item_q.op_last   <= tile_end && last_tile;
-      item_q.normal    <= instr.normal;
+      item_q.op_last   <= tile_end && last_live;
+      item_q.normal    <= common ? instr.common_normal : instr.normal;
+      item_q.common    <= common;
       item_q.wide      <= instr.wide;
       item_q.slot      <= slot_q;
       item_q.bank      <= bank_q;
@@ -356,11 +379,12 @@ module loader
       Instr, Params, Words: load_state_o = line_valid_i ? LoadControl : LoadWeight;
       Block: load_state_o = LoadWeight;
       Load: load_state_o = !stream && read_hazard_i ? LoadInput : LoadWeight;
+      Decode: load_state_o = count_wait ? LoadCount : LoadControl;
       default: load_state_o = LoadControl;
     endcase
   end
 
   logic unused;
-  assign unused = &{instr.unused1, instr.unused11};
+  assign unused = &{instr, instr_fields};
 
 endmodule

@@ -1,6 +1,6 @@
 // Takes finished output tiles out of the accumulators, token by token, requantizes them, passes
 // them through the GELU table where asked, and writes them: int8 results to the features memory,
-// int16 results to the sums memory, a token a cycle.
+// int16 results, or what the table gives, to the sums memory, a token a cycle.
 module output_stage
   import core_pkg::*;
 #(
@@ -129,7 +129,7 @@ module output_stage
       .bias_i        (bias_i[c*32+:32]),
       .mult_i        (mult_i[c*16+:16]),
       .shift_i       (shift_i[c*6+:6]),
-      .wide_i        (step_q[3].wide),
+      .wide_i        (step_q[3].wide && !step_q[3].gelu),
       .result_o      (result[c*16+:16])
     );
   end

@@ -4,8 +4,9 @@
 module tile_addresses
   import blockvit_pkg::*;
 #(
-  parameter int unsigned Rows = 16,
-  parameter int unsigned Cols = 16
+  parameter int unsigned Rows      = 16,
+  parameter int unsigned Cols      = 16,
+  parameter bit          Selectors = 1'b1  // input tiles may be of a common token
 ) (
   input  logic        clk_i,
   input  instr_t      instr_i,
@@ -19,6 +20,7 @@ module tile_addresses
   output logic [6:0]  out_slice_o,
   output logic [31:0] in_addr_o,     /// word of the block's first token
   output logic [6:0]  in_slice_o,
+  output logic        common_o,      /// this is the word of all tokens
   output logic [31:0] w_addr_o,      /// first word of activations that serve as weights
   output logic [6:0]  w_slice_o,
   output logic [15:0] w_token_o      /// token that this word belongs to
@@ -30,13 +32,17 @@ module tile_addresses
   localparam logic [6:0] InMask = 7'(Word / Rows - 1);
   localparam logic [6:0] OutMask = 7'(Word / Cols - 1);
 
-  logic        by_row;
-  logic [15:0] w_row;
+  logic        by_row, common;
+  logic [15:0] w_row, in_tile;
 
   // K comes a column (token) at a time, features in the rows; V the other way round.
   assign by_row    = instr_i.mode == ModeRows;
   assign w_token_o = by_row ? block_i << $clog2(Rows) : tile_i << $clog2(Cols);
   assign w_row     = by_row ? tile_i >> LogOut : block_i >> LogIn;
+  // Input tiles behind `depth` are of the common token, which lies where weights otherwise do.
+  assign common    = Selectors && instr_i.mode == ModeStream && instr_i.depth != '0
+                     && index_i >= instr_i.depth;
+  assign in_tile   = common ? index_i - instr_i.depth : index_i;
   assign w_slice_o = by_row ? 7'(tile_i) & OutMask : 7'(block_i) & InMask;
 
   always_ff @(posedge clk_i) begin
@@ -45,8 +51,10 @@ module tile_addresses
       out_slice_o <= 7'(place_i) & OutMask;
     end
     if (next_block_i) begin
-      in_addr_o  <= instr_i.in_addr + 32'(index_i >> LogIn) * 32'(instr_i.in_stride);
-      in_slice_o <= 7'(index_i) & InMask;
+      in_addr_o  <= (common ? instr_i.w_addr : instr_i.in_addr)
+                    + 32'(in_tile >> LogIn) * 32'(common ? instr_i.w_stride : instr_i.in_stride);
+      in_slice_o <= 7'(in_tile) & InMask;
+      common_o   <= common;
       w_addr_o   <= instr_i.w_addr + 32'(w_row) * 32'(instr_i.w_stride) + 32'(w_token_o);
     end
   end

@@ -1,21 +1,22 @@
 // From a token's sums to the factor of its values, a token a cycle: `docs/integer.md`.
 //
 // Layer norm: the variance, scaled by an even power of two, its root, the root's reciprocal, and the
-// shift that undoes the scaling. Softmax: the reciprocal of the sum of powers.
+// shift that undoes the scaling. What is divided directly, enters at the divider.
 module token_factor #(
   parameter int unsigned Tokens = 256
 ) (
   input  logic                      clk_i,
   input  logic                      rst_ni,
   input  logic                      enable_i,     /// the pipeline moves
-  input  logic                      softmax_i,    /// held while tokens are under way, as all below
+  input  logic                      direct_i,     /// no layer norm; held, as channels and epsilon
   input  logic [15:0]               channels_i,
   input  logic [47:0]               epsilon_i,
-  input  logic [23:0]               numerator_i,  /// of the softmax: probability_mult
   input  logic                      valid_i,
   input  logic [$clog2(Tokens)-1:0] token_i,
   input  logic signed [27:0]        total_i,      /// sum of the channels
-  input  logic [43:0]               square_i,     /// sum of their squares, or of the powers
+  input  logic [43:0]               square_i,     /// sum of their squares
+  input  logic [52:0]               dividend_i,   /// if `direct_i`, below divisor * 2^25
+  input  logic [27:0]               divisor_i,
   output logic                      valid_o,
   output logic [$clog2(Tokens)-1:0] token_o,
   output logic [24:0]               factor_o,
@@ -84,19 +85,19 @@ module token_factor #(
   ) u_divider (
     .clk_i,
     .enable_i,
-    .x_i       (softmax_i ? {13'd0, numerator_i, 16'd0} : 53'd1 << 31),
-    .d_i       (softmax_i ? square_i[27:0] : 28'(root)),
+    .x_i       (direct_i ? dividend_i : 53'd1 << 31),
+    .d_i       (direct_i ? divisor_i : 28'(root)),
     .quotient_o(factor_o)
   );
 
-  // What belongs to the token goes along; the softmax enters at the divider.
+  // What belongs to the token goes along.
   logic                 root_valid;
   logic [TokenBits-1:0] root_token;
   logic [7:0]           root_scale;
   delay #(
     .Bits(1 + TokenBits), .Cycles(Front + RootBits)
   ) u_token (
-    .clk_i, .rst_ni, .enable_i, .data_i({valid_i && !softmax_i, token_i}), .data_o({root_valid, root_token})
+    .clk_i, .rst_ni, .enable_i, .data_i({valid_i && !direct_i, token_i}), .data_o({root_valid, root_token})
   );
   delay #(
     .Bits(8), .Cycles(RootBits)
@@ -107,7 +108,7 @@ module token_factor #(
     .Bits(9 + TokenBits), .Cycles(QuotientBits)
   ) u_end (
     .clk_i, .rst_ni, .enable_i,
-    .data_i({softmax_i ? valid_i : root_valid, softmax_i ? token_i : root_token, root_scale}),
+    .data_i({direct_i ? valid_i : root_valid, direct_i ? token_i : root_token, root_scale}),
     .data_o({valid_o, token_o, centre_o, shift_o})
   );
 

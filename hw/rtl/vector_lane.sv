@@ -1,28 +1,34 @@
-// One lane of the vector unit: `docs/integer.md`, softmax, layernorm, add, mean.
+// One lane of the vector unit: `docs/integer.md`, softmax, layernorm, add, token selection, mean.
 //
 // Cycles are counted from a step (0); operands arrive in cycle 1. One pass is under way at a time.
-// Three multipliers: x * x or channels * x; value * factor; normalized value * gain.
+// Three multipliers: x * x, scale * x or keep value * x; value * factor; normalized value * gain.
 module vector_lane
   import core_pkg::*;
-(
+#(
+  parameter bit Selectors = 1'b1  // it knows keep values
+) (
   input  logic               clk_i,
   input  logic               enable_i,       /// the pipeline moves
   input  pass_e              pass_i,
-  input  logic               wide_i,         /// int16 results of a layer norm or mean
+  input  logic               wide_i,         /// int16 results of a layer norm
   // cycle 1
   input  logic               used_i,         /// the lane holds a feature
   input  logic signed [15:0] x_i,
   input  logic signed [15:0] second_i,       /// to be added, or 0
+  input  logic signed [7:0]  keep_i,         /// of a SCORE
+  input  logic               package_1_i,    /// the package in place of the operands
   // cycle 2
-  input  logic               valid_2_i,
-  input  logic               fresh_2_i,      /// first token: the mean starts anew
   input  logic signed [27:0] total_2_i,      /// sum of the channels, or largest score
-  input  logic signed [12:0] channels_i,     /// held, as all without a cycle
+  input  logic               scaled_2_i,     /// the operand meets the scale
+  input  logic signed [17:0] scale_2_i,      /// channels, or the token's weight in the package
   // cycle 3
+  input  logic               gather_3_i,     /// a token of the package's sum,
+  input  logic               fresh_3_i,      /// which starts anew,
+  input  logic               drop_3_i,       /// and takes the token
   input  logic [1:0]         centre_3_i,     /// bits that the centred value loses
-  // cycle 3 of a norm or mean, 5 of a softmax
-  input  logic signed [26:0] factor_i,       /// reciprocal, or the mean's multiplier
-  // cycle 4 of a norm or mean, 6 of a softmax
+  // cycle 3 of a norm, 5 of a softmax
+  input  logic signed [26:0] factor_i,       /// reciprocal
+  // cycle 4 of a norm, 6 of a softmax
   input  logic [5:0]         round_i,
   // cycles 5 and 6
   input  logic signed [15:0] gain_5_i,
@@ -37,42 +43,57 @@ module vector_lane
   output logic signed [15:0] result_7_o
 );
 
-  // Cycle 1: add
-  logic signed [16:0] sum;
+  // Cycle 1: add. The package's sum has 17 bits behind the point and is rounded here.
+  logic signed [33:0] package_q;
+  logic signed [16:0] first, second;
+  logic signed [17:0] sum;
   logic signed [15:0] x_1q;
+  logic signed [7:0]  keep_1q;
   logic               used_1q;
-  assign sum = 17'(x_i) + 17'(second_i);
+  assign first  = package_1_i ? package_q[33:17] : 17'(x_i);
+  assign second = package_1_i ? {16'd0, package_q[16]} : 17'(second_i);
+  assign sum    = 18'(first) + 18'(second);
   always_ff @(posedge clk_i) begin
     if (enable_i) begin
       used_1q <= used_i;
+      keep_1q <= keep_i;
       if (!used_i) x_1q <= '0;
-      else if (sum > 17'sd32767) x_1q <= 16'sh7fff;
-      else if (sum < -17'sd32768) x_1q <= 16'sh8000;
+      else if (sum > 18'sd32767) x_1q <= 16'sh7fff;
+      else if (sum < -18'sd32768) x_1q <= 16'sh8000;
       else x_1q <= 16'(sum);
     end
   end
   assign sum_2_o = x_1q;
 
-  // Cycle 2: square, centre, distance to the maximum, sum over tokens
+  // Cycle 2: square, centre, weigh, distance to the maximum
   logic signed [15:0] x_2q;
   logic               used_2q;
   logic signed [33:0] product_2q;
   logic [16:0]        distance_2q;
-  logic signed [27:0] mean_2q;
-  logic signed [15:0] multiplicand;
-  assign multiplicand = pass_i == PassNorm ? 16'(channels_i) : x_1q;
+  logic signed [17:0] multiplicand;
+  always_comb begin
+    multiplicand = 18'(x_1q);
+    if (scaled_2_i) multiplicand = scale_2_i;
+    else if (Selectors && pass_i == PassScore) multiplicand = 18'(keep_1q);
+  end
   always_ff @(posedge clk_i) begin
     if (enable_i) begin
       x_2q        <= x_1q;
       used_2q     <= used_1q;
       product_2q  <= 34'(multiplicand) * 34'(x_1q) - (pass_i == PassNorm ? 34'(total_2_i) : 34'sd0);
       distance_2q <= 17'(total_2_i) - 17'(x_1q);
-      if (valid_2_i) mean_2q <= (fresh_2_i ? 28'sd0 : mean_2q) + 28'(x_1q);
     end
   end
   assign value_3_o  = x_2q;
   assign used_3_o   = used_2q;
   assign square_3_o = product_2q[30:0];
+
+  // Cycle 3: the package's sum
+  always_ff @(posedge clk_i) begin
+    if (enable_i && gather_3_i) begin
+      package_q <= (fresh_3_i ? 34'sd0 : package_q) + (drop_3_i ? product_2q : 34'sd0);
+    end
+  end
 
   // Cycles 3 and 4: power of two
   logic [15:0] table_3q, power_4q;
@@ -96,20 +117,12 @@ module vector_lane
   logic signed [44:0] scaled_q;
   logic signed [19:0] rounded_q;
   always_comb begin
-    unique case (pass_i)
-      PassShare: begin
-        wide_factor   = factor_i;
-        narrow_factor = $signed({2'b0, power_4q});
-      end
-      PassMean: begin
-        wide_factor   = 27'(mean_2q);
-        narrow_factor = 18'(factor_i);
-      end
-      default: begin
-        wide_factor   = 27'(product_2q >>> centre_3_i);
-        narrow_factor = 18'(factor_i);
-      end
-    endcase
+    wide_factor   = 27'(product_2q >>> centre_3_i);
+    narrow_factor = 18'(factor_i);
+    if (pass_i == PassShare) begin
+      wide_factor   = factor_i;
+      narrow_factor = $signed({2'b0, power_4q});
+    end
   end
 
   function automatic logic signed [19:0] round_20(

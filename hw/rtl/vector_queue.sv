@@ -44,7 +44,7 @@ module vector_queue
   assign tail    = head_q + count_q[1:0];
   assign head_o  = queue_q[head_q];
 
-  assign second   = vector_i.opcode == OpAdd && vector_i.second;
+  assign second   = (vector_i.opcode == OpAdd && vector_i.second) || vector_i.opcode == OpScore;
   assign reads    = second || vector_i.sums;
   assign writes   = vector_i.opcode == OpSoftmax
                     || (vector_i.opcode == OpLayernorm && !vector_i.wide);

@@ -2,8 +2,9 @@
 // LANES features, for every token, a step a cycle.
 //
 // A row starts, after a cycle of its own, when what it reads has been written and what it writes has
-// been read; it takes MINROW cycles at least, so that sums of one token are never in two hands. After
-// a pass, and after the reciprocals, the pipeline runs empty.
+// been read; it takes MINROW cycles at least, so that sums of one token are never in two hands. Of a
+// selection or mean, the package follows its row as a further step, when the row's sum is complete.
+// After a pass, and after the reciprocals, the pipeline runs empty.
 module vector_sequencer
   import core_pkg::*;
   import blockvit_pkg::*;
@@ -12,7 +13,8 @@ module vector_sequencer
   parameter int unsigned Lanes       = 16,
   parameter int unsigned StoreBytes  = 32,  // from one word in DRAM to the next
   parameter int unsigned Drain       = 10,  // cycles from a pass's last step until it is done
-  parameter int unsigned FactorDrain = 47
+  parameter int unsigned FactorDrain = 47,
+  parameter bit          Selectors   = 1'b1
 ) (
   input  logic        clk_i,
   input  logic        rst_ni,
@@ -45,6 +47,7 @@ module vector_sequencer
 );
 
   localparam int unsigned MinRow = 4;
+  localparam int unsigned PackageStep = 2;  // cycles from a row's last token to the package, less 1
   localparam int unsigned Slices = Word / Lanes;
 
   typedef enum logic [2:0] {Idle, Row, Run, Draining, Factor, Send, Settle} state_e;
@@ -55,26 +58,35 @@ module vector_sequencer
   logic [6:0]  slice_q;
   logic [31:0] in_q, second_q, out_q, store_q;
   logic        hazard, reads_sums, writes_normal, last_step, last_slice, last_row, last_pass;
-  logic        drained, pass_start, valid;
+  logic        drained, pass_start, valid, second, packed_one, to_factor;
+  logic [15:0] factor_steps, step_count;
 
   assign pass_o        = pass_q;
-  assign reads_sums    = head_i.sums || (head_i.opcode == OpAdd && head_i.second);
+  assign second        = (head_i.opcode == OpAdd && head_i.second)
+                         || (Selectors && head_i.opcode == OpScore);
+  assign reads_sums    = head_i.sums || second;
   assign writes_normal = pass_q == PassShare || (pass_q == PassNorm && !head_i.wide);
   assign hazard        = (reads_sums && sums_hazard_i) || (writes_normal && normal_hazard_i);
-  assign sums_first_o  = head_i.opcode == OpAdd && head_i.second ? second_q : in_q;
+  assign sums_first_o  = second ? second_q : in_q;
   assign sums_end_o    = sums_first_o + 32'(head_i.tokens);
   assign normal_first_o = out_q;
   assign normal_end_o   = out_q + 32'(head_i.tokens);
 
   assign valid      = count_q < head_i.tokens;
-  assign last_step  = count_q + 16'd1 >= head_i.tokens && count_q >= 16'(MinRow - 1);
+  assign packed_one = pass_q == PassSelect && count_q == head_i.tokens + 16'(PackageStep);
+  assign step_count = packed_one ? head_i.tokens : count_q;
+  assign last_step  = pass_q == PassSelect
+                      ? packed_one
+                      : count_q + 16'd1 >= head_i.tokens && count_q >= 16'(MinRow - 1);
   assign last_slice = slice_q == 7'(Slices - 1);
   assign last_row   = row_q + 16'd1 == head_i.rows;
+  assign to_factor  = pass_q == PassFactor || pass_q == PassRecip;
   assign drained    = state_q == Draining
-                      && count_q + 16'd1 == (pass_q == PassFactor ? 16'(FactorDrain) : 16'(Drain));
+                      && count_q + 16'd1 == (to_factor ? 16'(FactorDrain) : 16'(Drain));
   assign steps_o    = busy_i && !(state_q == Row && hazard);
   assign last_pass  = pass_q == PassAdd || pass_q == PassNorm || pass_q == PassShare
-                      || pass_q == PassMean;
+                      || pass_q == PassSelect
+                      || (pass_q == PassFactor && head_i.opcode == OpScore);
   assign done_o     = (drained && last_pass) || (state_q == Settle && !store_busy_i);
 
   // The first pass of an instruction, and the pass after this one
@@ -82,7 +94,8 @@ module vector_sequencer
     unique case (opcode)
       OpLayernorm: return PassFactor;
       OpSoftmax: return PassMax;
-      OpMean: return PassMean;
+      OpMean, OpSelect: return PassRecip;
+      OpScore: return PassScore;
       OpStore: return PassStore;
       default: return PassAdd;
     endcase
@@ -91,10 +104,18 @@ module vector_sequencer
   function automatic pass_e next_pass(input pass_e pass, input logic [7:0] opcode);
     unique case (pass)
       PassMax: return PassSum;
-      PassSum: return PassFactor;
+      PassSum, PassScore: return PassFactor;
+      PassRecip: return opcode == OpSelect ? PassWeight : PassSelect;
+      PassWeight: return PassSelect;
       default: return opcode == OpSoftmax ? PassShare : PassNorm;
     endcase
   endfunction
+
+  // A token a cycle; a single reciprocal is one step.
+  function automatic logic by_token(input pass_e pass);
+    return pass == PassFactor || pass == PassRecip || pass == PassWeight;
+  endfunction
+  assign factor_steps = pass_q == PassRecip ? 16'd1 : head_i.tokens;
 
   assign pass_start = (state_q == Idle && busy_i) || drained;
 
@@ -107,7 +128,7 @@ module vector_sequencer
       unique case (state_q)
         Idle: if (busy_i) begin
           pass_q  <= first_pass(head_i.opcode);
-          state_q <= head_i.opcode == OpLayernorm ? Factor : Row;
+          state_q <= by_token(first_pass(head_i.opcode)) ? Factor : Row;
         end
         Row: if (!hazard) begin
           state_q <= pass_q == PassStore ? Send : Run;
@@ -118,14 +139,15 @@ module vector_sequencer
           if (last_step) state_q <= last_slice && last_row ? Draining : Row;
         end
         Factor: if (grant_i) begin
-          count_q <= count_q + 16'd1 == head_i.tokens ? '0 : count_q + 16'd1;
-          if (count_q + 16'd1 == head_i.tokens) state_q <= Draining;
+          count_q <= count_q + 16'd1 == factor_steps ? '0 : count_q + 16'd1;
+          if (count_q + 16'd1 == factor_steps) state_q <= Draining;
         end
         Draining: begin
           count_q <= drained ? '0 : count_q + 16'd1;
           if (drained) begin
             pass_q  <= next_pass(pass_q, head_i.opcode);
-            state_q <= done_o ? Idle : pass_q == PassSum ? Factor : Row;
+            if (done_o) state_q <= Idle;
+            else state_q <= by_token(next_pass(pass_q, head_i.opcode)) ? Factor : Row;
           end
         end
         Send: if (store_ready_i && store_valid_o) begin
@@ -184,15 +206,16 @@ module vector_sequencer
   assign row_number_o  = row_q;
 
   assign step_o = '{
-    valid: (state_q == Run && grant_i && valid) || factor_o,
+    valid: (state_q == Run && grant_i && (valid || packed_one)) || factor_o,
     first_token: count_q == '0,
-    last_token: count_q + 16'd1 == head_i.tokens,
     row_last: count_q + 16'd1 == head_i.tokens && last_slice,
-    fresh: row_q == '0 && slice_q == '0 && (pass_q != PassAdd || head_i.fresh),
-    token: count_q + (pass_q == PassAdd ? head_i.first_token : 16'd0),
+    packed_one: packed_one,
+    fresh: row_q == '0 && slice_q == '0
+           && ((pass_q != PassAdd && pass_q != PassSelect) || head_i.fresh),
+    token: step_count + (pass_q == PassAdd ? head_i.first_token : 16'd0),
     left: left_q,
     slice: slice_q,
-    addr: out_q + 32'(count_q)
+    addr: out_q + 32'(step_count)
   };
 
   logic unused;

@@ -1,4 +1,5 @@
-// LayerNorm, softmax, residual addition, mean and store on LANES lanes, beside the array.
+// LayerNorm, softmax, residual addition, token selection, mean and store on LANES lanes, beside the
+// array.
 //
 //   sums, residual -> lanes -> normal, residual
 //                       |  trees over the lanes -> token state -> reciprocals -> lanes
@@ -10,10 +11,12 @@ module vector_unit
   parameter int unsigned Lanes      = 16,
   parameter int unsigned Tokens     = 256,
   parameter int unsigned NormRows   = 128,  // word rows that a layer norm may have
-  parameter int unsigned StoreBytes = 32
+  parameter int unsigned StoreBytes = 32,
+  parameter bit          Selectors  = 1'b1  // else it knows no SCORE and no SELECT
 ) (
   input  logic                  clk_i,
   input  logic                  rst_ni,
+  input  logic                  start_i,         /// a program begins
   // instructions
   output logic                  ready_o,
   input  logic                  push_i,
@@ -23,6 +26,9 @@ module vector_unit
   output logic                  done_o,          /// instruction `id_o` ends with this cycle
   output logic [15:0]           id_o,
   output logic                  norm_free_o,     /// a layer norm is done with its parameters
+  output logic                  drops_o,         /// the instruction at work is a selector's
+  output logic                  live_valid_o,    /// a SCORE ends:
+  output logic [15:0]           live_o,          /// tokens alive from now on
   input  logic                  grant_i,
   // hazards
   input  logic                  normal_read_i,   /// the array wants to read these normal words
@@ -79,10 +85,15 @@ module vector_unit
   logic [15:0]        row_number;
   vstep_t             step;
   vstep_t             step_q[1:Depth];
-  logic [Lanes*16-1:0] sum_2, result_7, value_3, power_5, tree_power;
+  logic [Lanes*16-1:0] sum_2, result_7, value_3, power_5;
   logic [Lanes-1:0]   used_1, used_3;
   logic [Lanes*31-1:0] square_3;
-  logic [Lanes*32-1:0] tree_square;
+  logic               score, mean, select;
+
+  assign score   = Selectors && head.opcode == OpScore;
+  assign mean    = head.opcode == OpMean;
+  assign select  = pass == PassSelect;
+  assign drops_o = score || (Selectors && head.opcode == OpSelect);
 
   assign id_o = head.id;
 
@@ -93,7 +104,8 @@ module vector_unit
   );
 
   vector_sequencer #(
-    .Word(Word), .Lanes(Lanes), .StoreBytes(StoreBytes), .Drain(Drain), .FactorDrain(FactorDrain)
+    .Word(Word), .Lanes(Lanes), .StoreBytes(StoreBytes), .Drain(Drain), .FactorDrain(FactorDrain),
+    .Selectors(Selectors)
   ) u_sequencer (
     .clk_i, .rst_ni, .busy_i(busy_o), .head_i(head), .done_o, .steps_o, .grant_i,
     .sums_first_o, .sums_end_o, .sums_hazard_i, .normal_first_o, .normal_end_o, .normal_hazard_i,
@@ -102,21 +114,44 @@ module vector_unit
     .store_valid_o, .store_ready_i, .store_addr_o, .store_busy_i
   );
 
+  // A dropped token ends in cycle 2; those behind it move up, the package behind all.
+  logic        keep_1, drop_1, drop_2q, drop_3q, gather_2q, gather_3q, dropped;
+  logic [15:0] skipped_q;  // dropped tokens of the row, up to the one in cycle 2
+  logic [32:0] factor_q;   // of the token in cycle 1
+
+  assign keep_1 = step_q[1].packed_one ? mean || dropped : !mean && factor_q[32];
+  assign drop_1 = select && step_q[1].valid && !step_q[1].packed_one && !keep_1;
+
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       for (int s = 1; s <= Depth; s++) step_q[s] <= '0;
+      drop_2q   <= 1'b0;
+      drop_3q   <= 1'b0;
+      gather_2q <= 1'b0;
+      gather_3q <= 1'b0;
+      skipped_q <= '0;
     end else if (busy_o) begin
       step_q[1]       <= step;
       step_q[1].valid <= step.valid && !factor_step;
-      for (int s = 2; s <= Depth; s++) step_q[s] <= step_q[s-1];
+      step_q[2]       <= step_q[1];
+      step_q[2].valid <= step_q[1].valid && (!select || keep_1);
+      step_q[3]       <= step_q[2];
+      step_q[3].token <= step_q[2].token - (select ? skipped_q : 16'd0);
+      for (int s = 4; s <= Depth; s++) step_q[s] <= step_q[s-1];
+      drop_2q   <= drop_1;
+      drop_3q   <= drop_2q;
+      gather_2q <= select && step_q[1].valid;
+      gather_3q <= gather_2q;
+      if (step_q[1].valid) skipped_q <= (step_q[1].first_token ? '0 : skipped_q) + 16'(drop_1);
     end
   end
 
   // Operands
-  logic second;
+  logic second, second_read;
   assign second          = head.opcode == OpAdd && head.second;
-  assign sums_read_o     = read && (head.sums || second);
-  assign sums_addr_o     = second ? second_addr : read_addr;
+  assign second_read     = second || score;
+  assign sums_read_o     = read && (head.sums || second_read);
+  assign sums_addr_o     = second_read ? second_addr : read_addr;
   assign residual_read_o = read && !head.sums;
   assign residual_addr_o = read_addr;
   assign store_data_o    = head.sums ? sums_data_i : residual_data_i;
@@ -152,78 +187,37 @@ module vector_unit
   end
 
   // Token state
-  logic signed [27:0]   total_mem [Tokens];
-  logic [43:0]          square_mem[Tokens];
-  logic [32:0]          factor_mem[Tokens];  // centre, shift, factor
-  logic signed [27:0]   total_q, total_2q, tree_total, old_total;
-  logic [43:0]          square_q, old_square;
-  logic signed [43:0]   tree_squares;
-  logic [32:0]          factor_q;
-  logic [TokenBits-1:0] early, late, write_token;
-  logic                 total_late, square_late, total_write, square_write, accumulate;
-  vstep_t               tail_q[1:Levels];
-  vstep_t               tail_in;
-
-  // Sums over lanes leave the trees `Levels` cycles after cycle 3, or after cycle 5 for powers.
-  assign tail_in = pass == PassSum ? step_q[5] : step_q[3];
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      for (int s = 1; s <= Levels; s++) tail_q[s] <= '0;
-    end else if (busy_o) begin
-      tail_q[1] <= tail_in;
-      for (int s = 2; s <= Levels; s++) tail_q[s] <= tail_q[s-1];
-    end
-  end
-
-  assign early        = TokenBits'(step.token);
-  assign late         = TokenBits'(tail_q[Levels-1].token);
-  assign write_token  = TokenBits'(tail_q[Levels].token);
-  assign accumulate   = tail_q[Levels].valid;
-  assign total_late   = pass == PassAdd || pass == PassMax;
-  assign square_late  = pass == PassAdd || pass == PassSum;
-  assign total_write  = accumulate && ((pass == PassAdd && head.stats) || pass == PassMax);
-  assign square_write = accumulate && ((pass == PassAdd && head.stats) || pass == PassSum);
-
-  always_ff @(posedge clk_i) begin
-    if (busy_o) total_q <= total_mem[total_late ? late : early];
-    if (total_write) total_mem[write_token] <= old_total;
-  end
-  always_ff @(posedge clk_i) begin
-    if (busy_o) square_q <= square_mem[square_late ? late : early];
-    if (square_write) square_mem[write_token] <= old_square;
-  end
-  always_comb begin
-    old_total  = tree_total;
-    old_square = tree_squares;
-    if (!tail_q[Levels].fresh) begin
-      if (pass != PassMax) old_total = total_q + tree_total;
-      else if (total_q > tree_total) old_total = total_q;
-      old_square = square_q + tree_squares;
-    end
-  end
-
-  always_comb begin
-    for (int l = 0; l < Lanes; l++) begin
-      tree_power[l*16+:16] = value_3[l*16+:16];
-      if (pass == PassMax && !used_3[l]) tree_power[l*16+:16] = 16'h8000;
-      tree_square[l*32+:32] = pass == PassSum ? {16'd0, power_5[l*16+:16]}
-                                              : {1'b0, square_3[l*31+:31]};
-    end
-  end
-  vector_tree #(.Lanes(Lanes), .Bits(16), .Out(28)) u_total (
-    .clk_i, .enable_i(busy_o), .max_i(pass == PassMax), .lanes_i(tree_power), .result_o(tree_total)
-  );
-  vector_tree #(.Lanes(Lanes), .Bits(32), .Out(44)) u_square (
-    .clk_i, .enable_i(busy_o), .max_i(1'b0), .lanes_i(tree_square), .result_o(tree_squares)
+  logic signed [27:0] total;
+  logic [43:0]        square;
+  token_state #(
+    .Lanes(Lanes), .Tokens(Tokens)
+  ) u_state (
+    .clk_i, .rst_ni, .enable_i(busy_o), .pass_i(pass), .stats_i(head.stats || score),
+    .token_i(step.token), .step_3_i(step_q[3]), .step_5_i(step_q[5]), .value_3_i(value_3),
+    .used_3_i(used_3), .square_3_i(square_3), .power_5_i(power_5), .total_o(total),
+    .square_o(square)
   );
 
-  // Reciprocals
-  logic                 factor_write, softmax, factor_1q;
+  // Reciprocals and keep scores
+  logic                 factor_write, factor_1q;
   logic [TokenBits-1:0] factor_token;
   logic [24:0]          factor;
   logic [5:0]           factor_shift;
   logic [1:0]           factor_centre;
-  assign softmax = head.opcode == OpSoftmax;
+  logic [52:0]          dividend;
+  logic [27:0]          divisor;
+  logic [23:0]          package_sum, package_top;
+  always_comb begin
+    dividend = {13'd0, head.operand[23:0], 16'd0};  // softmax
+    divisor  = square[27:0];
+    if (pass == PassRecip) begin
+      dividend = {5'd0, package_top, 24'd0};
+      divisor  = 28'(package_sum);
+    end else if (score) begin
+      dividend = {24'd0, square[27:0], 1'b0};
+      divisor  = total == '0 ? 28'd1 : total;
+    end
+  end
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) factor_1q <= 1'b0;
     else factor_1q <= factor_step;
@@ -231,79 +225,106 @@ module vector_unit
   token_factor #(
     .Tokens(Tokens)
   ) u_factor (
-    .clk_i, .rst_ni, .enable_i(busy_o), .softmax_i(softmax), .channels_i(head.valid),
-    .epsilon_i({head.second_stride, head.operand}), .numerator_i(head.operand[23:0]),
-    .valid_i(factor_1q), .token_i(TokenBits'(step_q[1].token)), .total_i(total_q),
-    .square_i(square_q), .valid_o(factor_write), .token_o(factor_token), .factor_o(factor),
-    .shift_o(factor_shift), .centre_o(factor_centre)
+    .clk_i, .rst_ni, .enable_i(busy_o), .direct_i(head.opcode != OpLayernorm),
+    .channels_i(head.valid), .epsilon_i({head.second_stride, head.operand}),
+    .valid_i(factor_1q && pass == PassFactor), .token_i(TokenBits'(step_q[1].token)),
+    .total_i(total), .square_i(square), .dividend_i(dividend), .divisor_i(divisor),
+    .valid_o(factor_write), .token_o(factor_token), .factor_o(factor), .shift_o(factor_shift),
+    .centre_o(factor_centre)
   );
+
+  // Selection: the score becomes the token's weight in place.
+  logic        keep, weight_2q, weight_3q;
+  logic [16:0] weight_3;
+  assign live_valid_o = done_o && score;
+  token_package #(
+    .Tokens(Tokens), .Selectors(Selectors)
+  ) u_package (
+    .clk_i, .rst_ni, .enable_i(busy_o), .start_i, .begin_i(pass == PassScore),
+    .score_valid_i(score && factor_write), .score_token_i(factor_token), .score_i(factor[7:0]),
+    .tokens_i(head.tokens), .prefix_i(head.first_token), .threshold_i(head.threshold),
+    .keep_o(keep), .end_i(live_valid_o), .live_o, .dropped_o(dropped), .mean_i(mean),
+    .sum_o(package_sum), .top_o(package_top), .recip_valid_i(pass == PassRecip),
+    .recip_i(factor), .score_1_i(factor_q[7:0]), .weight_3_o(weight_3)
+  );
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) {weight_2q, weight_3q} <= '0;
+    else {weight_2q, weight_3q} <= {factor_1q && pass == PassWeight, weight_2q};
+  end
+
+  // Of each token centre, shift and factor; or whether it stays, and its score, then weight
+  logic [32:0]          factor_mem[Tokens];
+  logic [32:0]          factor_2q, factor_3q, factor_4q, factor_5q, factor_data;
+  logic [TokenBits-1:0] write_token;
+  always_comb begin
+    write_token = factor_token;
+    factor_data = {factor_centre, factor_shift, factor};
+    if (score) factor_data = {keep, 24'd0, factor[7:0]};
+    if (weight_3q) begin
+      write_token = TokenBits'(step_q[3].token);
+      factor_data = {factor_3q[32], 15'd0, weight_3};
+    end
+  end
   always_ff @(posedge clk_i) begin
-    if (busy_o) factor_q <= factor_mem[early];
-    if (factor_write) factor_mem[factor_token] <= {factor_centre, factor_shift, factor};
+    if (busy_o) factor_q <= factor_mem[TokenBits'(step.token)];
+    if (factor_write || weight_3q) factor_mem[write_token] <= factor_data;
   end
 
   // The state that the lanes see, cycle by cycle
-  logic [32:0]        factor_2q, factor_3q, factor_4q, factor_5q;
+  logic signed [27:0] total_2q;
   logic signed [26:0] lane_factor;
+  logic signed [17:0] lane_scale;
   logic [5:0]         lane_round;
+  logic               scaled;
   always_ff @(posedge clk_i) begin
     if (busy_o) begin
-      total_2q  <= total_q;
+      total_2q  <= total;
       factor_2q <= factor_q;
       factor_3q <= factor_2q;
       factor_4q <= factor_3q;
       factor_5q <= factor_4q;
     end
   end
+  assign lane_factor = 27'(pass == PassShare ? factor_5q[24:0] : factor_3q[24:0]);
+  assign lane_round  = pass == PassShare ? 6'd28 : factor_4q[30:25];
+  assign scaled      = pass == PassNorm || drop_2q;
   always_comb begin
-    unique case (pass)
-      PassShare: begin
-        lane_factor = 27'(factor_5q[24:0]);
-        lane_round  = 6'd28;
-      end
-      PassMean: begin
-        lane_factor = 27'(head.operand[15:0]);
-        lane_round  = head.shift;
-      end
-      default: begin
-        lane_factor = 27'(factor_3q[24:0]);
-        lane_round  = factor_4q[30:25];
-      end
-    endcase
+    lane_scale = {1'b0, mean ? weight_3 : factor_2q[16:0]};
+    if (pass == PassNorm) lane_scale = 18'(head.valid[12:0]);
   end
 
   // Lanes
-  logic mean;
-  assign mean = pass == PassMean;
   for (genvar l = 0; l < Lanes; l++) begin : g_lane
     logic signed [15:0] residual_x, sums_x;
     assign used_1[l]  = step_q[1].left > 16'(l);
     assign residual_x = residual_data_i[(32'(step_q[1].slice)*Lanes+l)*16+:16];
     assign sums_x     = sums_data_i[(32'(step_q[1].slice)*Lanes+l)*16+:16];
-    vector_lane u_lane (
-      .clk_i, .enable_i(busy_o), .pass_i(pass), .wide_i(mean || head.wide), .used_i(used_1[l]),
+    vector_lane #(
+      .Selectors(Selectors)
+    ) u_lane (
+      .clk_i, .enable_i(busy_o), .pass_i(pass), .wide_i(head.wide), .used_i(used_1[l]),
       .x_i(head.sums ? sums_x : residual_x), .second_i(second ? sums_x : 16'sd0),
-      .valid_2_i(step_q[2].valid), .fresh_2_i(step_q[2].first_token), .total_2_i(total_2q),
-      .channels_i(head.valid[12:0]), .centre_3_i(factor_3q[32:31]), .factor_i(lane_factor),
-      .round_i(lane_round), .gain_5_i(mean ? 16'sd1 : gain_q[l*16+:16]),
-      .offset_5_i(mean ? 32'sd0 : offset_q[l*32+:32]), .shift_i(mean ? 6'd0 : head.shift),
-      .sum_2_o(sum_2[l*16+:16]), .value_3_o(value_3[l*16+:16]), .used_3_o(used_3[l]),
-      .square_3_o(square_3[l*31+:31]), .power_5_o(power_5[l*16+:16]),
-      .result_7_o(result_7[l*16+:16])
+      .keep_i(sums_x[7:0]), .package_1_i(step_q[1].packed_one), .total_2_i(total_2q),
+      .scaled_2_i(scaled), .scale_2_i(lane_scale), .gather_3_i(gather_3q),
+      .fresh_3_i(step_q[3].first_token), .drop_3_i(drop_3q), .centre_3_i(factor_3q[32:31]),
+      .factor_i(lane_factor), .round_i(lane_round), .gain_5_i(gain_q[l*16+:16]),
+      .offset_5_i(offset_q[l*32+:32]), .shift_i(head.shift), .sum_2_o(sum_2[l*16+:16]),
+      .value_3_o(value_3[l*16+:16]), .used_3_o(used_3[l]), .square_3_o(square_3[l*31+:31]),
+      .power_5_o(power_5[l*16+:16]), .result_7_o(result_7[l*16+:16])
     );
   end
 
   // Results
-  logic   add_write, late_write;
+  logic   early, early_write, late_write;
   vstep_t out;
-  assign add_write        = pass == PassAdd && head.write && step_q[2].valid;
-  assign late_write       = step_q[Depth].valid && (pass == PassNorm || pass == PassShare
-                            || (pass == PassMean && step_q[Depth].last_token));
-  assign out              = pass == PassAdd ? step_q[2] : step_q[Depth];
+  assign early            = pass == PassAdd || select;
+  assign early_write      = step_q[2].valid && ((pass == PassAdd && head.write) || select);
+  assign late_write       = step_q[Depth].valid && (pass == PassNorm || pass == PassShare);
+  assign out              = early ? step_q[2] : step_q[Depth];
   assign normal_write_o   = late_write && (pass == PassShare || (pass == PassNorm && !head.wide));
-  assign residual_write_o = add_write || (late_write && !normal_write_o);
-  assign write_addr_o     = mean ? out.addr - 32'(out.token) : out.addr;
-  assign write_data_o     = pass == PassAdd ? sum_2 : result_7;
+  assign residual_write_o = early_write || (late_write && !normal_write_o);
+  assign write_addr_o     = out.addr - (select ? 32'(skipped_q) : 32'd0);
+  assign write_data_o     = early ? sum_2 : result_7;
   assign row_written      = normal_write_o && out.row_last;
   always_comb begin
     for (int s = 0; s < Slices; s++) write_slices_o[s] = out.slice == 7'(s);

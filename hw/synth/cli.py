@@ -13,8 +13,8 @@ from hw.artifacts import write_json
 from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.synth.pnr import SMALL, place_and_route
-from hw.synth.views import print_synthesis, write_synthesis
-from hw.synth.whole import Progress, synthesize
+from hw.synth.views import print_synthesis, selectors_line, write_synthesis
+from hw.synth.whole import Progress, selector_share, synthesize
 
 Out = Annotated[Path, typer.Option(help="Folder of what is written.")]
 
@@ -34,6 +34,8 @@ def synth(
     out: Out = FOLDER,
 ) -> None:
     """Synthesize the core for UltraScale+: LUT, FF, DSP and block RAM of every module.
+
+    Then once more without token selectors, to say what these add.
 
     Writes OUT/synth.json and OUT/synth.md.
 
@@ -58,8 +60,10 @@ def synth(
         console.print(f"  {progress.module}: {source}", markup=False, highlight=False)
 
     synthesis = synthesize(array, heard=heard)
+    synthesis["selectors"] = selector_share(array, synthesis, heard)
     paths = write_synthesis(synthesis, out)
     print_synthesis(synthesis, console)
+    console.print(selectors_line(synthesis), soft_wrap=True, markup=False, highlight=False)
     console.print(
         f"{synthesis['seconds']:.0f} s; written: {', '.join(str(path) for path in paths)}",
         soft_wrap=True,

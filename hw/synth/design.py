@@ -34,12 +34,11 @@ class Design:
         return f"\\{self.top}"
 
 
-def core_design(config: ArrayConfig) -> Design:
-    """The whole core in one geometry."""
+def core_design(config: ArrayConfig, selectors: bool = True) -> Design:
+    """The whole core in one geometry, with the hardware of token selectors or without."""
     texts = {path.name: path.read_text() for path in sorted(RTL.glob("*.sv"))}
-    return design(
-        {"blockvit_pkg.sv": systemverilog_package(), **texts}, TOP, core_parameters(config)
-    )
+    parameters = core_parameters(config) | ({} if selectors else {"Selectors": 0})
+    return design({"blockvit_pkg.sv": systemverilog_package(), **texts}, TOP, parameters)
 
 
 def design(sources: dict[str, str], top: str, parameters: dict[str, int] | None = None) -> Design:

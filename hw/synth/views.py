@@ -51,6 +51,16 @@ def one_line(synthesis: Synthesis) -> str:
     return f"{figures} ({synthesis['family']}, yosys {synthesis['tools']['yosys']})"
 
 
+def selectors_line(synthesis: Synthesis) -> str:
+    """What token selectors add, in a line."""
+    share = synthesis["selectors"]
+    parts = [
+        f"{share['added'][name]:+.1f} % {_HEADS[name]} (without: {_number(share['without'][name])})"
+        for name in ("lut", "dsp")
+    ]
+    return f"Token selectors add {', '.join(parts)}."
+
+
 def _number(value: float) -> str:
     return f"{value:,.1f}" if value % 1 else f"{int(value):,}"
 
@@ -130,6 +140,8 @@ def to_markdown(synthesis: Synthesis) -> str:
         "",
         *(f"- {problem}" for problem in synthesis["problems"]),
     ]
+    if "selectors" in synthesis:
+        lines += ["", selectors_line(synthesis)]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -71,6 +71,27 @@ def synthesize(
     return synthesis
 
 
+def selector_share(
+    config: ArrayConfig,
+    synthesis: Synthesis,
+    heard: Callable[[Progress], None] = lambda progress: None,
+) -> dict[str, Any]:
+    """What token selectors add to the core, whose `synthesis` is given.
+
+    Returns:
+        `without`: the total of a core that knows no selectors; `added`: what the core has more, in
+        percent of that, by resource.
+    """
+    without = synthesize(config, core_design(config, selectors=False), heard)["total"]
+    total = synthesis["total"]
+    added = {
+        name: round(100 * (total[name] - number) / number, 2)
+        for name, number in without.items()
+        if number
+    }
+    return {"without": without, "added": added}
+
+
 def resource_summary(config: ArrayConfig) -> Synthesis | None:
     """The core's synthesis, if it has been made for these sources and this geometry."""
     try:

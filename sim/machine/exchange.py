@@ -24,9 +24,11 @@ from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.ir import Linear, Network
 from hw.program.compiler import Program
-from hw.program.isa import OPCODES
+from hw.program.isa import OPCODES, Instruction
 from hw.program.layout import Placement
 from hw.program.schedule import Entry, tile_order
+from sim.live import LiveCounts, LiveProgram, counted
+from sim.reference import fill_up
 
 Tensors = Mapping[str, NDArray[np.integer[Any]]]
 
@@ -45,12 +47,16 @@ class Writes:
         return len(self.rows) * self.tokens
 
 
-def array_writes(network: Network, program: Program) -> Iterator[Writes]:
-    """What the output stage writes."""
+def array_writes(network: Network, program: Program, live: LiveCounts) -> Iterator[Writes]:
+    """What the output stage writes.
+
+    Args:
+        live: the live counts of the image.
+    """
     config = program.schedule.config
     slices = config.word_bytes // config.cols
-    for entry in program.schedule.entries:
-        instruction = entry.instruction
+    taken = LiveProgram(network, program.schedule).instructions(live)
+    for entry, instruction in zip(program.schedule.entries, taken, strict=True):
         if not instruction.is_matmul:
             continue
         assert entry.op is not None
@@ -58,7 +64,7 @@ def array_writes(network: Network, program: Program) -> Iterator[Writes]:
         places = np.arange(instruction.tiles)
         if isinstance(op, Linear):
             blocks = program.kept[op.name].sum(axis=0)[np.asarray(entry.tiles)]
-            places = tile_order(blocks, instruction, config)
+            places = tile_order(blocks, entry.instruction, config)
         rows = tuple(
             (
                 instruction.out_addr + int(place) // slices * instruction.out_stride,
@@ -70,12 +76,16 @@ def array_writes(network: Network, program: Program) -> Iterator[Writes]:
         yield Writes(entry, rows, instruction.tokens)
 
 
-def vector_writes(program: Program) -> Iterator[Writes]:
-    """What the vector unit writes."""
+def vector_writes(network: Network, program: Program, live: LiveCounts) -> Iterator[Writes]:
+    """What the vector unit writes.
+
+    Args:
+        live: the live counts of the image.
+    """
     config = program.schedule.config
     slices = config.word_bytes // config.vector_lanes
-    for entry in program.schedule.entries:
-        instruction = entry.instruction
+    taken = LiveProgram(network, program.schedule).instructions(live)
+    for entry, instruction in zip(program.schedule.entries, taken, strict=True):
         if not instruction.is_vector or entry.output is None:
             continue
         if instruction.opcode == OPCODES["ADD"] and not instruction.write:
@@ -85,8 +95,18 @@ def vector_writes(program: Program) -> Iterator[Writes]:
             for row in range(instruction.rows)
             for part in range(slices)
         )
-        mean = instruction.opcode == OPCODES["MEAN"]
-        yield Writes(entry, rows, 1 if mean else instruction.tokens)
+        yield Writes(entry, rows, _tokens_written(network, entry, instruction, live))
+
+
+def _tokens_written(
+    network: Network, entry: Entry, instruction: Instruction, live: LiveCounts
+) -> int:
+    if instruction.opcode == OPCODES["MEAN"]:
+        return 1
+    if instruction.opcode == OPCODES["SELECT"]:
+        assert entry.op is not None
+        return live[network.ops[entry.op].name]
+    return instruction.tokens
 
 
 def _records(
@@ -124,20 +144,20 @@ def _write_records(
     padding = {
         op.output: int(network.param(op, "table")[128]) for op in network.linears() if op.gelu
     }
-    images: dict[str, NDArray[np.integer[Any]]] = {}
+    images: dict[tuple[str, bool], NDArray[np.integer[Any]]] = {}
     with replacing(path) as temporary, temporary.open("wb") as file:
         for writes in all_writes:
             name = writes.entry.output
             assert name is not None
             placement = program.schedule.placements[name]
-            if writes.entry.copies is not None:
-                words = placement.to_rows(tensors[writes.entry.copies], config.word_bytes)
-            else:
-                if name not in images:
-                    images[name] = placement.to_rows(
-                        tensors[name], config.word_bytes, padding.get(name, 0)
-                    )
-                words = images[name]
+            copied = writes.entry.copies
+            source = copied or name
+            key = (source, copied is not None)
+            if key not in images:
+                values = fill_up(tensors[source], network.tensors[source])
+                behind = 0 if copied else padding.get(source, 0)
+                images[key] = placement.to_rows(values, config.word_bytes, behind)
+            words = images[key]
             file.write(_records(writes, placement, words, lanes).tobytes())
 
 
@@ -147,7 +167,8 @@ def write_case(
     """Write the files of one image.
 
     Args:
-        tensors: every tensor by name, (tokens, features), from `sim.reference.execute`.
+        tensors: every tensor of one image by name, (live tokens, features), from
+            `sim.reference.execute`.
     """
     config: ArrayConfig = program.schedule.config
     memory = np.zeros(program.base + program.stream.size, np.uint8)
@@ -157,9 +178,10 @@ def write_case(
     with replacing(folder / f"{number}.memory") as path:
         beats = memory.reshape(-1, config.mem_bytes)
         path.write_bytes(np.ascontiguousarray(beats[:, ::-1]).tobytes())
+    live = counted(network, tensors)
     for name, writes, lanes in (
-        ("array", array_writes(network, program), config.cols),
-        ("vector", vector_writes(program), config.vector_lanes),
+        ("array", array_writes(network, program, live), config.cols),
+        ("vector", vector_writes(network, program, live), config.vector_lanes),
     ):
         _write_records(folder / f"{number}.{name}", writes, lanes, network, program, tensors)
 

@@ -18,6 +18,7 @@ from hw.errors import UserError
 from hw.ir import Network
 from hw.program.compiler import Program
 from hw.program.isa import ERROR_MEANINGS, ERRORS
+from sim.live import counted
 from sim.machine.build import Machine, build_machine, network_bench
 from sim.machine.exchange import (
     Writes,
@@ -37,6 +38,7 @@ CYCLE_KINDS = (
     "output_wait",
     "fill_drain",
     "vector",
+    "selector",
 )
 """Counters of the core, in the order of `core_pkg::cycle_kind_e`."""
 
@@ -154,6 +156,8 @@ class Case:
     conditions: Conditions = Conditions()
     expected_cycles: int = 0
     """The cycle model's prediction; 0 when there is none."""
+    label: str = ""
+    """What progress calls it."""
 
 
 @contextmanager
@@ -186,7 +190,7 @@ def case_settings(case: Case) -> dict[str, Any]:
             "max_cycles": 40 * case.expected_cycles + 5_000_000,
         },
         "expected_cycles": case.expected_cycles,
-        "label": case.network.model,
+        "label": case.label or case.network.model,
     }
 
 
@@ -292,8 +296,9 @@ def _nth_write(writes: Iterator[Writes], number: int) -> tuple[Writes, int] | No
 def _difference(case: Case, entry: dict[str, Any]) -> Difference:
     config, port = case.program.schedule.config, int(entry["port"])
     reason = f"{FAILURES[int(entry['failure'])]} of {_PORTS[port]}"
-    array = array_writes(case.network, case.program)
-    found = _nth_write(array if port == 0 else vector_writes(case.program), int(entry["number"]))
+    writes_of = array_writes if port == 0 else vector_writes
+    due = writes_of(case.network, case.program, counted(case.network, case.tensors))
+    found = _nth_write(due, int(entry["number"]))
     cycle = int(entry["cycle"])
     if found is None or found[0].entry.output is None:
         return Difference(reason, f"word {entry['address']}", -1, -1, 0, 0, cycle)

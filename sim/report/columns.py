@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 CYCLES = (
     "compute",
@@ -31,6 +31,18 @@ class Column:
     meaning: str
 
 
+OVER_IMAGES = ("tokens_in", "tokens_kept", "cycles")
+"""Columns that have a minimum, mean and maximum over the images of a run."""
+
+
+def _over_images(name: str, unit: str, meaning: str) -> tuple[Column, ...]:
+    return (
+        Column(f"{name}_min", "images", "integer", unit, f"least {meaning}"),
+        Column(f"{name}_mean", "images", "number", unit, f"mean {meaning}"),
+        Column(f"{name}_max", "images", "integer", unit, f"largest {meaning}"),
+    )
+
+
 COLUMNS = (
     Column("layer_id", "identity", "integer", "", "position of the row, from 0"),
     Column("block", "identity", "integer", "", "encoder block; null outside of them"),
@@ -42,11 +54,19 @@ COLUMNS = (
     ),
     Column("fused_into", "identity", "string", "", "the operation whose pass does this one's work"),
     Column("heads", "identity", "integer", "", "attention heads; m, k and n are those of one head"),
-    Column("m", "identity", "integer", "tokens", "rows of the matrix product"),
+    Column(
+        "m", "identity", "integer", "tokens",
+        "rows of the matrix product, as m, k and n are if no token is dropped",
+    ),
     Column("k", "identity", "integer", "features", "its inner dimension"),
     Column("n", "identity", "integer", "features", "its columns"),
-    Column("tokens_in", "identity", "integer", "tokens", "tokens of the first input"),
-    Column("tokens_kept", "identity", "integer", "tokens", "tokens of the result"),
+    Column(
+        "tokens_in", "identity", "integer", "tokens", "tokens of the first input, of this image",
+    ),
+    Column(
+        "tokens_kept", "identity", "integer", "tokens",
+        "tokens of the result, of this image; of a token selection with its package token",
+    ),
     Column("block_rows", "sparsity", "integer", "features", "output features of a weight block"),
     Column("block_cols", "sparsity", "integer", "features", "input features of a weight block"),
     Column("blocks_total", "sparsity", "integer", "blocks", "weight blocks, edge blocks included"),
@@ -94,7 +114,10 @@ COLUMNS = (
         "vector", "cycles", "integer", "cycles",
         "the array waits while the vector unit works on this operation",
     ),
-    Column("selector", "cycles", "integer", "cycles", "token selector; none yet: 0"),
+    Column(
+        "selector", "cycles", "integer", "cycles",
+        "the array waits while the vector unit selects tokens, or for their number",
+    ),
     Column(
         "control", "cycles", "integer", "cycles",
         "instructions, biases, scales, words and layer norms' parameters are read",
@@ -121,15 +144,20 @@ COLUMNS = (
         "model_error_pct", "prediction", "number", "%",
         "100 x (cycles_model - cycles_total) / cycles_total",
     ),
-    Column("macs_dense", "work", "integer", "MAC", "heads x m x k x n, real tokens and features"),
+    Column(
+        "macs_dense", "work", "integer", "MAC",
+        "heads x m x k x n, real tokens and features, of all tokens",
+    ),
     Column(
         "macs_effective", "work", "integer", "MAC",
-        "the same over kept blocks only; an edge block counts its real features",
+        "the same of the tokens that are left, over kept blocks only; an edge block counts its "
+        "real features",
     ),
     Column("macs_skipped", "work", "integer", "MAC", "macs_dense - macs_effective"),
     Column(
         "utilization_mapping", "utilization", "number", "%",
-        "100 x macs_dense / MACs of all tiles, padding included",
+        "100 x MACs of the tokens that are left, of all blocks / MACs of their tiles, padding "
+        "included",
     ),
     Column(
         "utilization_compute", "utilization", "number", "%", "100 x compute / cycles_total",
@@ -140,11 +168,13 @@ COLUMNS = (
     ),
     Column(
         "speedup_vs_dense", "utilization", "number", "",
-        "the cycle model's cycles of this row with every tile kept / cycles_total; array only",
+        "the cycle model's cycles of this row with every tile and token kept / cycles_total; "
+        "array only",
     ),
     Column(
         "sparse_efficiency", "utilization", "number", "",
-        "speedup_vs_dense x block_density; 1 when removed blocks save all of their cycles",
+        "speedup_vs_dense x block_density; 1 when removed blocks save all of their cycles, more "
+        "when dropped tokens save some, too",
     ),
     Column(
         "bytes_act_in", "traffic", "integer", "bytes",
@@ -179,9 +209,12 @@ COLUMNS = (
         "estimated from activity counts and cited energies: docs/energy.md; clock and leakage go "
         "by cycles_total",
     ),
+    *_over_images("tokens_in", "tokens", "tokens_in of the images"),
+    *_over_images("tokens_kept", "tokens", "tokens_kept of the images"),
+    *_over_images("cycles", "cycles", "cycles_total of the images"),
     Column(
         "bit_exact", "status", "boolean", "",
-        "every value that the machine wrote equals the integer reference's",
+        "every value that the machine wrote, of every image, equals the integer reference's",
     ),
     Column(
         "checksum", "status", "string", "",

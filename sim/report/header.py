@@ -10,7 +10,7 @@ from hw.ir import Network
 from sim.report.columns import COLUMNS, CYCLES, SCHEMA_VERSION
 from sim.report.measured import Measured
 from sim.report.resources import build_resources
-from sim.report.rows import Row, Rows
+from sim.report.rows import SELECTORS, Row, Rows
 
 ENERGY_NOTE = (
     "Energy is estimated from activity counts and cited energies of 40 and 45 nm technologies "
@@ -27,6 +27,8 @@ def build_header(network: Network, measured: Measured, built: Rows) -> dict[str,
     effective = sum(row["macs_effective"] for row in rows)
     linear = [row for row in rows if row["op"] == "linear"]
     dense = sum(row["macs_dense"] for row in rows)
+    totals = [image.total_cycles for image in measured.images]
+    selectors = [row["cycles_total"] for row in rows if row["name"].startswith(SELECTORS)]
     slowest = max(rows, key=lambda row: row["cycles_total"])
     info = network.info
     header: dict[str, Any] = {
@@ -37,6 +39,12 @@ def build_header(network: Network, measured: Measured, built: Rows) -> dict[str,
         "method": info.get("method"),
         "budgets": info.get("budgets"),
         "image": entry["image"],
+        "images": {
+            "count": len(totals),
+            "cycles_min": min(totals),
+            "cycles_mean": sum(totals) / len(totals),
+            "cycles_max": max(totals),
+        },
         "dataflow": "weight-stationary, kept blocks only",
         "config": asdict(config),
         "config_digest": config.digest(),
@@ -67,6 +75,11 @@ def build_header(network: Network, measured: Measured, built: Rows) -> dict[str,
             "busy_cycles": sum(row["busy_cycles"] for row in rows if row["unit"] == "vector"),
             "exposed_cycles": sum(row["cycles_total"] for row in rows if row["unit"] == "vector"),
         },
+        "selectors": {
+            "rows": len(selectors),
+            "cycles_total": sum(selectors),
+            "share_pct": 100 * sum(selectors) / total,
+        },
         "energy_uj": built.energy.total,
         "energy_by_part_uj": asdict(built.energy),
         "rows_fused": sum(row["fused_into"] is not None for row in rows),
@@ -91,6 +104,15 @@ def definitions() -> dict[str, dict[str, str]]:
 
 _HEADER_DEFINITIONS = {
     "total_cycles": {"unit": "cycles", "meaning": "sum of cycles_total over all rows"},
+    "image": {"unit": "", "meaning": "what all figures are of, but those over the images"},
+    "images": {
+        "unit": "cycles",
+        "meaning": "how many images were simulated, each bit for bit, and their total cycles",
+    },
+    "selectors": {
+        "unit": "cycles",
+        "meaning": "sum of cycles_total over the rows of token selectors, their products included",
+    },
     "latency_ms": {"unit": "ms", "meaning": "total_cycles / clock, image to result in memory"},
     "images_per_s": {"unit": "images/s", "meaning": "1 / latency"},
     "effective_gops": {"unit": "Gop/s", "meaning": "2 x macs_effective / latency"},

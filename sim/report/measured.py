@@ -31,6 +31,17 @@ class Operation:
 
 
 @dataclass(frozen=True)
+class ImageCycles:
+    """What one image took."""
+
+    total_cycles: int
+    live: dict[str, int]
+    """Tokens that came out of every token selection."""
+    cycles: dict[str, int]
+    """Of every operation."""
+
+
+@dataclass(frozen=True)
 class Measured:
     """A whole, bit-exact measurement of the network beside it."""
 
@@ -38,6 +49,8 @@ class Measured:
     operations: tuple[Operation, ...]
     total_cycles: int
     checksums: dict[str, str]
+    images: tuple[ImageCycles, ...]
+    """Every image; the operations are the first one's."""
     entry: dict[str, Any]
     """The file as it is."""
 
@@ -64,6 +77,10 @@ def read_measured(folder: Path) -> Measured:
             tuple(Operation(**operation) for operation in entry["operations"]),
             entry["total_cycles"],
             entry["checksums"],
+            tuple(
+                ImageCycles(image["total_cycles"], image["live"], image["cycles"])
+                for image in entry["images"]
+            ),
             entry,
         )
         _check_sums(path, measured)
@@ -73,6 +90,15 @@ def read_measured(folder: Path) -> Measured:
 
 
 def _check_sums(path: Path, measured: Measured) -> None:
+    if not measured.images:
+        raise UserError(f"{path}: no images; {_REMEDY}")
+    names = [op.name for op in measured.operations]
+    for number, image in enumerate(measured.images, 1):
+        if list(image.cycles) != names or sum(image.cycles.values()) != image.total_cycles:
+            raise UserError(
+                f"{path}: the operations of image {number} are not those of the first, or do not "
+                f"sum to its {image.total_cycles} cycles; {_REMEDY}"
+            )
     for op in measured.operations:
         if sum(op.kinds.values()) != op.cycles:
             raise UserError(

@@ -10,11 +10,14 @@ from sim.report.columns import COLUMNS
 from sim.report.views import notes, shown, summary
 
 _COLUMNS = (
-    "name", "unit", "fused_into", "block_density", "cycles_total", "busy_cycles", "compute",
-    "weight_wait", "input_wait", "output_wait", "fill_drain", "vector", "control",
+    "name", "unit", "fused_into", "tokens_in", "tokens_kept", "block_density", "cycles_total",
+    "busy_cycles", "compute", "weight_wait", "input_wait", "output_wait", "fill_drain", "vector",
+    "selector", "control",
     "utilization_overall", "speedup_vs_dense", "sparse_efficiency", "bytes_weight", "bound",
     "energy_uj", "bit_exact",
 )  # fmt: skip
+_IMAGES = tuple(column.name for column in COLUMNS if column.group == "images")
+"""Columns of a run of several images."""
 _STYLE = """
 body{font:14px sans-serif;margin:2em;color:#222}
 table{border-collapse:collapse;font-size:12px;margin:1em 0}
@@ -36,7 +39,8 @@ def to_html(report: Report, timeline: str | None) -> str:
     header, rows = report["header"], report["rows"]
     types = {column.name: column.type for column in COLUMNS}
     meanings = {column.name: column.meaning for column in COLUMNS}
-    heads = "".join(f'<th title="{escape(meanings[n])}">{n}</th>' for n in _COLUMNS)
+    names = (*_COLUMNS, *_IMAGES) if header["images"]["count"] > 1 else _COLUMNS
+    heads = "".join(f'<th title="{escape(meanings[n])}">{n}</th>' for n in names)
     parts = [
         "<!doctype html>",
         f'<html lang="en"><meta charset="utf-8"><title>{escape(header["model"])}</title>',
@@ -48,7 +52,7 @@ def to_html(report: Report, timeline: str | None) -> str:
         parts.append(f"<figure>{timeline}</figure>")
     parts.append(f"<table><tr>{heads}</tr>")
     for row in rows:
-        cells = "".join(_cell(shown(row[name]), types[name]) for name in _COLUMNS)
+        cells = "".join(_cell(shown(row[name]), types[name]) for name in names)
         parts.append(f'<tr class="{row["unit"]}">{cells}</tr>')
     parts += ["</table>", "</html>", ""]
     return "\n".join(parts)

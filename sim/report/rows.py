@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +16,15 @@ from hw.program.schedule import kept_tiles
 from sim.activity import END, Activity, operation_activities
 from sim.cycles import CycleModel
 from sim.energy import Energy, energy
+from sim.live import LiveProgram, tensor_tokens
 from sim.report.columns import COLUMNS, CYCLES
 from sim.report.measured import Measured, Operation
 from sim.report.work import Blocks, Tiles, blocks, tiles
 from sim.work import Product, product
 
 Row = dict[str, Any]
+SELECTORS = "selectors."
+"""What the names of a token selector's operations start with."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,14 @@ def build_rows(network: Network, measured: Measured) -> Rows:
     schedule = model.schedule
     kept = kept_tiles(network, schedule)
     dense = model.evaluate({name: np.ones_like(tiles) for name, tiles in kept.items()})
-    activities = operation_activities(network, schedule, kept)
+    live = measured.images[0].live
+    activities = operation_activities(network, schedule, kept, live)
     products: dict[str, list[Instruction]] = {op.name: [] for op in network.ops}
-    for entry in schedule.entries:
-        if entry.op is not None and entry.instruction.is_matmul:
-            products[network.ops[entry.op].name].append(entry.instruction)
+    taken = LiveProgram(network, schedule).instructions(live)
+    for entry, instruction in zip(schedule.entries, taken, strict=True):
+        if entry.op is not None and instruction.is_matmul:
+            products[network.ops[entry.op].name].append(instruction)
+    tokens = [tensor_tokens(network, image.live) for image in measured.images]
     if [op.name for op in measured.operations] != [*products, END]:
         raise UserError(
             "cycles.json: its operations are not those of the network; "
@@ -57,23 +64,26 @@ def build_rows(network: Network, measured: Measured) -> Rows:
     for op, found in zip([*network.ops, None], measured.operations, strict=True):
         done = activities[found.name]
         row = _cycles(found) | {"unit": found.unit, "bit_exact": True} | _no_work()
+        row |= _over("cycles", [image.cycles[found.name] for image in measured.images])
         row |= _traffic(done, found.cycles)
         row["energy_uj"] = energy(done, found.cycles, config).total
         if op is None:
             rows.append(row | {"op": END, "name": END})
             continue
         row |= _identity(network, op) | {"checksum": measured.checksums[op.name]}
+        row |= _tokens(op, tokens)
         if isinstance(op, ARRAY_OPS):
-            shape = product(network, op)
+            shape = product(network, op, row["tokens_in"])
             of_op = tiles(
                 products[op.name], shape.heads, kept.get(op.name), done.program_bytes, config
             )
             row |= _sparsity(network, op, shape, of_op)
-            row |= _utilization(row, of_op, config, dense.by_op[op.name])
+            mapping = 100 * shape.macs / of_op.macs
+            row |= _utilization(row, mapping, config, dense.by_op[op.name])
             row |= _bound(row, of_op, done)
         rows.append(row)
         if isinstance(op, Linear) and op.gelu:
-            rows.append(_gelu_row(rows[-1]))
+            rows.append(_table_row(network, op, rows[-1]))
     rows = [_completed(row, number) for number, row in enumerate(rows)]
     _check(rows, measured.total_cycles)
     everything = sum(activities.values(), Activity())
@@ -86,15 +96,27 @@ def _completed(row: Row, number: int) -> Row:
     return {column.name: row.get(column.name) for column in COLUMNS}
 
 
+def _over(name: str, values: Sequence[int]) -> Row:
+    """A figure over the images."""
+    mean = sum(values) / len(values)
+    return {f"{name}_min": min(values), f"{name}_mean": mean, f"{name}_max": max(values)}
+
+
+def _tokens(op: Op, images: Sequence[Mapping[str, int]]) -> Row:
+    """Tokens of an operation, of the first image and over all.
+
+    Args:
+        images: tokens of every tensor, an entry an image.
+    """
+    row: Row = {}
+    for name, tensor in (("tokens_in", op.inputs[0]), ("tokens_kept", op.output)):
+        values = [tokens[tensor] for tokens in images]
+        row |= {name: values[0], **_over(name, values)}
+    return row
+
+
 def _identity(network: Network, op: Op) -> Row:
-    source, target = network.tensors[op.inputs[0]], network.tensors[op.output]
-    row: Row = {
-        "block": op.block if op.block >= 0 else None,
-        "op": op.kind,
-        "name": op.name,
-        "tokens_in": source.tokens,
-        "tokens_kept": target.tokens,
-    }
+    row: Row = {"block": op.block if op.block >= 0 else None, "op": op.kind, "name": op.name}
     if isinstance(op, ARRAY_OPS):
         shape = product(network, op)
         heads = None if isinstance(op, Linear) else shape.heads
@@ -127,7 +149,7 @@ def _sparsity(network: Network, op: Op, shape: Product, of_op: Tiles) -> Row:
         "tiles_total": of_op.total,
         "tiles_kept": of_op.kept,
     }
-    effective = shape.macs
+    dense, effective = product(network, op).macs, shape.macs
     if isinstance(op, Linear):
         found: Blocks = blocks(network, op)
         row |= {
@@ -139,19 +161,19 @@ def _sparsity(network: Network, op: Op, shape: Product, of_op: Tiles) -> Row:
         }
         effective = shape.m * found.weights
     return row | {
-        "macs_dense": shape.macs,
+        "macs_dense": dense,
         "macs_effective": effective,
-        "macs_skipped": shape.macs - effective,
+        "macs_skipped": dense - effective,
     }
 
 
-def _utilization(row: Row, of_op: Tiles, config: ArrayConfig, dense_cycles: int) -> Row:
+def _utilization(row: Row, mapping: float, config: ArrayConfig, dense_cycles: int) -> Row:
     total = row["cycles_total"]
-    mapping: Row = {"utilization_mapping": 100 * row["macs_dense"] / of_op.macs}
     if not total:
-        return mapping
+        return {"utilization_mapping": mapping}
     speedup = dense_cycles / total
-    return mapping | {
+    return {
+        "utilization_mapping": mapping,
         "utilization_compute": 100 * row["compute"] / total,
         "utilization_overall": 100 * row["macs_effective"] / (config.pes * total),
         "speedup_vs_dense": speedup,
@@ -177,16 +199,27 @@ def _bound(row: Row, of_op: Tiles, done: Activity) -> Row:
     }
 
 
-def _gelu_row(host: Row) -> Row:
-    """GELU is a table in the output stage: it has a row, and no cycles of its own."""
+def _table_row(network: Network, op: Linear, host: Row) -> Row:
+    """A table in the output stage: it has a row, and no cycles of its own.
+
+    It is of the GELU, but where its results have 16 bits: there of a selector's sigmoid.
+    """
+    selector = op.name.startswith(SELECTORS)
+    sigmoid = network.tensors[op.output].bits == 16
     return {
         "block": host["block"],
-        "op": "gelu",
-        "name": f"{host['name'].rpartition('.')[0]}.act".lstrip("."),
+        "op": "sigmoid" if sigmoid else "gelu",
+        "name": f"{op.name if selector else op.name.rpartition('.')[0]}.act".lstrip("."),
         "unit": "array",
         "fused_into": host["name"],
         "tokens_in": host["tokens_kept"],
         "tokens_kept": host["tokens_kept"],
+        **{
+            f"{name}_{figure}": host[f"tokens_kept_{figure}"]
+            for name in ("tokens_in", "tokens_kept")
+            for figure in ("min", "mean", "max")
+        },
+        **_over("cycles", [0]),
         **_cycles(Operation("", "array", {}, 0, 0, host["end_cycle"], host["end_cycle"], 0)),
         **_no_work(),
         "energy_uj": 0.0,

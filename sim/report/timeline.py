@@ -29,12 +29,14 @@ COLORS = {
     "embed": "#777777",
     "select": "#997755",
     "mean": "#997755",
+    "token_select": "#ff77ff",
     "end": "#bbbbbb",
 }
 NEXT_LINEAR = "#88aadd"
 """Every other linear layer, so that neighbours can be told apart."""
 WAITS = {
     "vector": "#cc0000",
+    "selector": "#cc00cc",
     "fill_drain": "#ff7f00",
     "output_wait": "#984ea3",
     "input_wait": "#4daf4a",

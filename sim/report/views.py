@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sim.report.build import Report
-from sim.report.columns import COLUMNS, GROUPS
+from sim.report.columns import COLUMNS, CYCLES, GROUPS, OVER_IMAGES
 from sim.report.resources import describe
 
 TERMINAL_WIDTH = 100
@@ -29,7 +29,7 @@ _MAIN = (
     "gain",
     "eff",
 )
-_WAITS = ("weight_wait", "input_wait", "output_wait", "fill_drain", "vector", "control")
+_WAITS = tuple(kind for kind in CYCLES if kind != "compute")
 _KEYS = ("layer_id", "name")
 
 
@@ -73,6 +73,16 @@ def summary(header: dict[str, Any]) -> list[tuple[str, str]]:
     geometry = f"{config['rows']}x{config['cols']} at {config['clock_mhz']:g} MHz"
     rate = config["mem_bytes"] / config["mem_interval"]
     memory = f"{rate:g} bytes/cycle after {header['conditions']['latency']} cycles"
+    images, selectors = header["images"], header["selectors"]
+    several = (
+        "images",
+        f"{images['count']}: {images['cycles_min']:,} to {images['cycles_max']:,} cycles, mean "
+        f"{images['cycles_mean']:,.0f}; all other figures are of {header['image']['source']}",
+    )
+    selecting = (
+        "selectors",
+        f"{selectors['cycles_total']:,} cycles, {selectors['share_pct']:.2f} %",
+    )
     return [
         ("model", f"{header['model']}, weights: {header['weights_source']}"),
         ("array", f"{geometry}, {header['dataflow']}; memory {memory}"),
@@ -81,6 +91,8 @@ def summary(header: dict[str, Any]) -> list[tuple[str, str]]:
             f"{header['total_cycles']:,} cycles (cycle model {header['cycles_model']:,}, "
             f"error {header['model_error_pct']:.2f} %)",
         ),
+        *((several,) if images["count"] > 1 else ()),
+        *((selecting,) if selectors["rows"] else ()),
         (
             "dense",
             f"{header['dense_cycles']:,} cycles by the model: {header['speedup_vs_dense']:.2f} "
@@ -172,7 +184,8 @@ def print_report(report: Report, console: Console) -> None:
 
     `err %` is the cycle model's error, `waits %` the share of cycles in which no token enters, with
     the largest cause, or the share of the vector unit's busy cycles in which the array did not wait
-    for it (`hidden`); `gain` is the speedup over dense, `eff` the sparse efficiency.
+    for it (`hidden`); `gain` is the speedup over dense, `eff` the sparse efficiency. `m x k x n` is
+    of the tokens that are left.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
     for name in _MAIN:
@@ -180,6 +193,8 @@ def print_report(report: Report, console: Console) -> None:
     for row in report["rows"]:
         table.add_row(*_main_cells(row), style="dim" if row["unit"] == "vector" else None)
     console.print(table)
+    if report["header"]["images"]["count"] > 1:
+        console.print(_images_table(report["rows"]))
     figures = Table.grid(padding=(0, 2))
     for name, text in summary(report["header"]):
         figures.add_row(name, text)
@@ -187,6 +202,35 @@ def print_report(report: Report, console: Console) -> None:
     for note in notes(report["header"]):
         style = "bold red" if note.startswith("WARNING") else "dim"
         console.print(note, style=style, highlight=False, markup=False)
+
+
+def _images_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Tokens and cycles of every operation over the images: minimum, mean, maximum."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
+    table.add_column("layer", no_wrap=True)
+    for name in OVER_IMAGES:
+        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
+    for row in rows:
+        if not row["fused_into"]:
+            table.add_row(row["name"], *(_over_images(row, name) for name in OVER_IMAGES))
+    return table
+
+
+def _over_images(row: dict[str, Any], name: str) -> str:
+    least, mean, most = (row[f"{name}_{figure}"] for figure in ("min", "mean", "max"))
+    if least is None:
+        return ""
+    return f"{least:,}" if least == most else f"{least:,} / {mean:,.1f} / {most:,}"
+
+
+def _shape(row: dict[str, Any]) -> str:
+    """The matrix product of the tokens that are left."""
+    if row["m"] is None:
+        return ""
+    tokens = row["tokens_in"]
+    k = tokens if row["op"] == "attend" else row["k"]
+    n = tokens if row["op"] == "scores" else row["n"]
+    return f"{tokens}x{k}x{n}"
 
 
 def _main_cells(row: dict[str, Any]) -> list[str]:
@@ -197,7 +241,7 @@ def _main_cells(row: dict[str, Any]) -> list[str]:
         waits = f"{kind.removesuffix('_wait').removeprefix('fill_')} {lost:.1f}"
     elif row["unit"] == "vector" and row["busy_cycles"]:
         waits = f"hidden {100 * (1 - row['vector'] / row['busy_cycles']):.1f}"
-    shape = "" if row["m"] is None else f"{row['m']}x{row['k']}x{row['n']}"
+    shape = _shape(row)
 
     def figure(name: str, digits: int) -> str:
         return "" if row[name] is None else f"{row[name]:.{digits}f}"

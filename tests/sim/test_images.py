@@ -10,7 +10,7 @@ from PIL import Image
 
 from hw.errors import UserError
 from hw.ir import ImageSpec
-from sim.images import input_image
+from sim.images import input_image, input_images
 
 COLOR = ImageSpec(3, 8, 12, 4, 1 / 127, (0.0,) * 3, (1.0,) * 3)
 DEMO = ImageSpec(1, 28, 28, 4, 1 / 127, (0.0,), (1.0,))
@@ -60,3 +60,36 @@ def test_unreadable_file_is_refused(tmp_path: Path, content: bytes | None) -> No
 def test_number_beyond_the_bundled_images_is_refused() -> None:
     with pytest.raises(UserError, match="from 0 to 999"):
         input_image(DEMO, "1000")
+
+
+def test_several_bundled_images_follow_each_other() -> None:
+    images = input_images(DEMO, "3", 2)
+    assert [image.source for image in images] == ["bundled test image 3", "bundled test image 4"]
+
+
+def test_images_of_a_folder_are_spread_over_its_classes(tmp_path: Path) -> None:
+    for label in ("cat", "dog"):
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "notes.txt").write_text("no image")
+        for number in range(4):
+            Image.new("RGB", (12, 8)).save(tmp_path / label / f"{number}.png")
+    images = input_images(COLOR, str(tmp_path), 4)
+    assert [image.source for image in images] == [
+        "cat/0.png",
+        "cat/2.png",
+        "dog/0.png",
+        "dog/2.png",
+    ]
+
+
+def test_folder_of_too_few_images_is_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (12, 8)).save(tmp_path / "one.png")
+    with pytest.raises(UserError, match="1 images, expected at least 2"):
+        input_images(COLOR, str(tmp_path), 2)
+
+
+def test_one_file_is_not_several_images(tmp_path: Path) -> None:
+    path = tmp_path / "one.png"
+    Image.new("RGB", (12, 8)).save(path)
+    with pytest.raises(UserError, match="one image, not 2"):
+        input_images(COLOR, str(path), 2)

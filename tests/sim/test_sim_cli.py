@@ -111,8 +111,8 @@ def test_wrong_cycle_model_is_named_and_fails(
 ) -> None:
     right = CycleModel.evaluate
 
-    def wrong(model: CycleModel, kept: Any) -> NetworkCycles:
-        found = right(model, kept)
+    def wrong(model: CycleModel, *given: Any) -> NetworkCycles:
+        found = right(model, *given)
         number = min(number for number in found.array_ends if number)
         return replace(found, array_ends={**found.array_ends, number: 1})
 

@@ -26,12 +26,12 @@ PROBABILITY_MULTS = (0, 1, 127 << 12, (1 << PROBABILITY_MULT_BITS) - 1)
 def _operation_ports(dut: Any, operation: Norm | Softmax, rng: np.random.Generator) -> None:
     """Ports of the other operation carry noise."""
     dut.enable_i.value = 1
-    dut.softmax_i.value = int(isinstance(operation, Softmax))
+    dut.direct_i.value = int(isinstance(operation, Softmax))
     dut.channels_i.value = int(rng.integers(1 << 16))
     dut.epsilon_i.value = int(rng.integers(1 << EPSILON_BITS))
-    dut.numerator_i.value = int(rng.integers(1 << PROBABILITY_MULT_BITS))
+    dut.dividend_i.value = int(rng.integers(1 << PROBABILITY_MULT_BITS))
     if isinstance(operation, Softmax):
-        dut.numerator_i.value = operation.probability_mult
+        dut.dividend_i.value = operation.probability_mult << 16
     else:
         dut.channels_i.value = operation.channels
         dut.epsilon_i.value = operation.epsilon
@@ -57,6 +57,7 @@ async def factors(
         dut.token_i.value = number % depth
         dut.total_i.value = total
         dut.square_i.value = square
+        dut.divisor_i.value = square % (1 << 28)
         if entry is not None:
             due[cycle + stages] = entry
         await cycles.settle()

@@ -10,7 +10,7 @@ import cocotb
 import numpy as np
 
 from hw.config import ArrayConfig
-from hw.program.isa import Instruction
+from hw.program.isa import OPCODES, Instruction
 from sim.benches.common.check import check, check_array
 from sim.benches.common.cycles import Cycles
 from sim.benches.common.lanes import pack, unpack
@@ -21,8 +21,10 @@ from sim.benches.loader.program import KINDS, Builder, IntArray, Item, Program, 
 INSTRUCTIONS = 12
 NORM_DONE_CHANCE = 0.002
 """That a layer norm is done in a cycle."""
+SCORE_DONE_CHANCE = 0.02
 LAST_NORMS = 4
 """Layer norms one after another: the third waits for the first to be done."""
+SELECTION_CHANCE = 0.15
 MATMUL_CHANCE = 0.6
 LOAD_CHANCE = 0.3
 VECTOR_OPERATIONS = ("ADD", "LAYERNORM", "SOFTMAX", "MEAN", "STORE", "LAYERNORM")
@@ -48,6 +50,8 @@ class Driver:
         self._config = config
         self._rng = rng
         self._wait_chance = wait_chance
+        self._counts = deque(item.live for item in program.items if item.live)
+        self._scores = 0  # taken and not done
         self.norms = 0
         """Layer norms whose parameters are complete, and which are not done."""
 
@@ -65,11 +69,18 @@ class Driver:
         free = self.norms and self._rng.random() < NORM_DONE_CHANCE
         self.norms -= int(free)
         self._dut.norm_free_i.value = int(free)
+        scored = self._scores and self._rng.random() < SCORE_DONE_CHANCE
+        self._scores -= int(scored)
+        self._dut.live_valid_i.value = int(scored)
+        self._dut.live_i.value = self._counts.popleft() if scored else 0xFFFF
         # Registered outputs: they hold from the start of the cycle.
         take = int(self._dut.item_valid_o.value) and self._grants()
         self._dut.item_take_i.value = int(take)
         block = int(self._dut.item_kind_o.value) == KINDS["block"]
         self._dut.block_take_i.value = int(take and block)
+        vector = int(self._dut.item_kind_o.value) == KINDS["vector"]
+        opcode = int(self._dut.vector_o.value) & 0xFF
+        self._scores += int(bool(take and vector and opcode == OPCODES["SCORE"]))
 
     def settled(self) -> None:
         """In the middle of a cycle: was the line taken?"""
@@ -238,13 +249,15 @@ class Checker:
 
 
 def _idle_inputs(dut: Any) -> None:
-    for port in ("start", "line_valid", "item_take", "block_take", "norm_free"):
+    for port in ("start", "line_valid", "item_take", "block_take", "norm_free", "live_valid"):
         getattr(dut, f"{port}_i").value = 0
 
 
 def _random_instructions(builder: Builder, rng: np.random.Generator, modes: Sequence[str]) -> None:
     for _ in range(INSTRUCTIONS):
-        if rng.random() < MATMUL_CHANCE:
+        if rng.random() < SELECTION_CHANCE:
+            builder.selection()
+        elif rng.random() < MATMUL_CHANCE:
             builder.matmul(str(rng.choice(modes)))
         elif rng.random() < LOAD_CHANCE:
             builder.load()
@@ -262,7 +275,7 @@ async def load_program(dut: Any, modes: Sequence[str], wait_chance: float) -> No
     _idle_inputs(dut)
     await cycles.reset()
     for _ in range(2):
-        builder.program = Program()
+        builder.start()
         _random_instructions(builder, rng, modes)
         for _ in range(LAST_NORMS):
             builder.vector("LAYERNORM")

@@ -13,9 +13,9 @@ def illegal_instructions(config: ArrayConfig) -> dict[str, Instruction]:
     depth = config.acc_depth
     stream = Instruction(OPCODES["MATMUL"], tokens=depth, tiles=1)
     memory = replace(stream, mode=MODES["ROWS"], depth=1, valid=1)
-    add, norm, softmax, mean, store = (
+    add, norm, softmax, mean, store, score = (
         Instruction(OPCODES[name], tokens=depth, rows=1, valid=1)
-        for name in ("ADD", "LAYERNORM", "SOFTMAX", "MEAN", "STORE")
+        for name in ("ADD", "LAYERNORM", "SOFTMAX", "MEAN", "STORE", "SCORE")
     )
     found = {
         "opcode behind the last": replace(add, opcode=max(OPCODES.values()) + 1),
@@ -31,6 +31,10 @@ def illegal_instructions(config: ArrayConfig) -> dict[str, Instruction]:
         "tokens behind the token state": replace(add, first_token=1),
         "first token that wraps around": replace(add, tokens=1, first_token=0xFFFF),
         "norm of too many rows": replace(norm, rows=config.norm_rows + 1),
+        "live tokens before a score": replace(add, live=1),
+        "matmul of live tokens before a score": replace(stream, live=1),
+        "score of too many tokens": replace(score, tokens=depth + 1),
+        "selection without a score": Instruction(OPCODES["SELECT"], tokens=1, rows=1, valid=1),
     }
     for name, legal in {
         "add": add,
@@ -38,6 +42,7 @@ def illegal_instructions(config: ArrayConfig) -> dict[str, Instruction]:
         "softmax": softmax,
         "mean": mean,
         "store": store,
+        "score": score,
     }.items():
         found[f"{name} without tokens"] = replace(legal, tokens=0)
         found[f"{name} without rows"] = replace(legal, rows=0)

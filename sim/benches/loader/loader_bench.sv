@@ -19,6 +19,8 @@ module loader_bench
   output logic                   line_wait_o,
   output logic                   illegal_o,
   output logic [15:0]            id_o,
+  input  logic                   live_valid_i,
+  input  logic [15:0]            live_i,
   output logic                   table_write_o,
   output logic                   param_write_o,
   output logic                   param_scale_o,
@@ -64,6 +66,7 @@ module loader_bench
   output logic                   item_last_o,
   output logic                   item_op_last_o,
   output logic                   item_normal_o,
+  output logic                   item_common_o,
   output logic                   item_wide_o,
   output logic [1:0]             item_slot_o,
   output logic                   item_bank_o,
@@ -84,7 +87,7 @@ module loader_bench
     .Rows(Rows), .Cols(Cols), .LineBytes(LineBytes), .AccDepth(AccDepth), .NormRows(NormRows)
   ) u_loader (
     .clk_i, .rst_ni, .start_i, .line_valid_i, .line_i, .line_pop_o, .line_wait_o, .illegal_o,
-    .id_o, .table_write_o, .param_write_o, .param_scale_o, .line_number_o, .idle_i, .word_part_o,
+    .id_o, .live_valid_i, .live_i, .table_write_o, .param_write_o, .param_scale_o, .line_number_o, .idle_i, .word_part_o,
     .word_features_o, .word_residual_o, .word_norm_o, .word_addr_o, .word_bank_o, .norm_free_i,
     .slot_free_i, .gelu_busy_i, .slot_o, .tile_push_o, .tile_o(tile), .read_o, .read_grant_i,
     .read_addr_o, .read_end_o, .read_hazard_i, .load_row_o, .load_col_o, .load_stream_o,
@@ -101,9 +104,9 @@ module loader_bench
   assign vector_o = vector;
   assign {tile_wide_o, tile_gelu_o, tile_empty_o, tile_bank_o, tile_tokens_o, tile_addr_o,
           tile_slice_o} = tile;
-  assign {item_kind_o, item_first_o, item_last_o, item_op_last_o, item_normal_o, item_wide_o,
-          item_slot_o, item_bank_o, item_id_o, item_tokens_o, item_in_addr_o, item_in_slice_o,
-          item_out_first_o, item_out_end_o} = item;
+  assign {item_kind_o, item_first_o, item_last_o, item_op_last_o, item_normal_o, item_common_o,
+          item_wide_o, item_slot_o, item_bank_o, item_id_o, item_tokens_o, item_in_addr_o,
+          item_in_slice_o, item_out_first_o, item_out_end_o} = item;
 
   logic unused;
   assign unused = &load_state;

@@ -25,6 +25,9 @@ IntArray = NDArray[np.int64]
 KINDS = {"block": 0, "empty": 1, "vector": 2, "end": 3}
 """`core_pkg::item_kind_e`."""
 
+LIVE_CHANCE = 0.6
+"""Of an instruction behind a selection to take the counts of the live tokens."""
+
 _FREE_FIELDS = {
     "wide": 1,
     "second": 1,
@@ -38,6 +41,7 @@ _FREE_FIELDS = {
     "out_addr": 32,
     "out_stride": 16,
     "shift": 6,
+    "threshold": 8,
     "operand": 32,
 }
 """Fields of vector instructions that the loader hands on, and their bits."""
@@ -50,6 +54,7 @@ class Item:
     fields: dict[str, int]
     weights: IntArray | None = None  # (rows, cols) that the shadow registers must hold
     vector: int | None = None  # the bits of an instruction for the vector unit
+    live: int | None = None  # tokens alive when it is done, of a SCORE
 
     def __str__(self) -> str:
         return next(kind for kind, code in KINDS.items() if code == self.fields["kind"])
@@ -102,6 +107,7 @@ class Builder:
         self._slot = 0
         self._bank = 0
         self._norms = 0
+        self._live = 0
 
     def end(self) -> None:
         """An END instruction."""
@@ -130,18 +136,45 @@ class Builder:
             self.program.words.append(Word(place, first + number, -1, last, lines))
         self._id += 1
 
-    def vector(self, name: str) -> None:
-        """An instruction for the vector unit, with the parameters of a LAYERNORM."""
+    def start(self) -> None:
+        """A new program."""
+        self.program = Program()
+        self._live = 0
+
+    def selection(self) -> None:
+        """A SCORE and its SELECT."""
+        tokens = self.vector("SCORE")
+        self._live = int(self._rng.integers(3, tokens + 1)) if tokens > 3 else tokens
+        self.program.items[-1] = replace(self.program.items[-1], live=self._live)
+        self.vector("SELECT", scored=tokens)
+
+    def vector(self, name: str, scored: int = 0) -> int:
+        """An instruction for the vector unit, with the parameters of a LAYERNORM; its tokens.
+
+        Args:
+            scored: tokens of the SCORE before a SELECT.
+        """
         rng, config = self._rng, self._config
+        live = int(self._live > 0 and name != "SELECT" and rng.random() < LIVE_CHANCE)
         tokens = int(rng.integers(1, config.acc_depth + 1))
         rows = int(rng.integers(1, 4))
+        first_token = int(rng.integers(config.acc_depth - tokens + 1))
+        taken, changed = tokens, {}
+        if live:
+            first_token = int(rng.integers(self._live)) if name == "MEAN" else 0
+            taken = self._live - (first_token if name == "MEAN" else 0)
+            tokens = int(rng.integers(taken, config.acc_depth + 1))
+        if live and name == "SOFTMAX":
+            changed = {"valid": self._live, "rows": -(-self._live // config.word_bytes)}
+        taken = scored or taken
         instruction = Instruction(
             OPCODES[name],
             self._id,
             sums=int(rng.integers(2)),
+            live=live,
             tokens=tokens,
             rows=rows,
-            first_token=int(rng.integers(config.acc_depth - tokens + 1)),
+            first_token=first_token,
             **{name: int(rng.integers(1 << bits)) for name, bits in _FREE_FIELDS.items()},
         )
         self._instruction(instruction)
@@ -153,28 +186,35 @@ class Builder:
                     lines = tuple(self._append(self._bytes(2 * config.word_bytes)))
                     last = row + 1 == rows and bank + 1 == NORM_BYTES // 2
                     self.program.words.append(Word("norm", base + row, bank, last, lines))
-        bits = pack(encode(instruction), 32)
+        bits = pack(encode(replace(instruction, tokens=taken, **changed)), 32)
         self.program.items.append(Item({"kind": KINDS["vector"], "id": self._id}, vector=bits))
         self._id += 1
+        return taken
 
     def matmul(self, mode: str) -> None:
         """A MATMUL instruction of random tiles."""
         rng, config = self._rng, self._config
         gelu = int(rng.random() < 0.3)
-        tokens = int(rng.integers(1, config.acc_depth + 1))
+        live = int(self._live > 0 and rng.random() < LIVE_CHANCE)
+        tokens = int(rng.integers(max(live * self._live, 1), config.acc_depth + 1))
         depth = int(rng.integers(1, 4))
         tiles = int(rng.integers(1, 5))
+        if live:  # room for all live tokens
+            depth = max(depth, -(-self._live // config.rows)) if mode == "ROWS" else depth
+            tiles = max(tiles, -(-self._live // config.cols)) if mode == "COLUMNS" else tiles
         size = (depth * config.rows) if mode == "ROWS" else (tiles * config.cols)
         instruction = Instruction(
             OPCODES["MATMUL"],
             self._id,
             mode=MODES[mode],
-            wide=int(not gelu and rng.random() < 0.5),
+            wide=int(rng.random() < 0.5),
             gelu=gelu,
             normal=int(rng.integers(2)),
+            common_normal=int(rng.integers(2)),
+            live=live,
             tokens=tokens,
             tiles=tiles,
-            depth=0 if mode == "STREAM" else depth,
+            depth=int(rng.choice([0, 1, 9])) if mode == "STREAM" else depth,
             valid=0 if mode == "STREAM" else int(rng.integers(1, size + 1)),
             in_addr=int(rng.integers(1 << 20)),
             in_stride=int(rng.integers(1 << 16)),
@@ -184,12 +224,27 @@ class Builder:
             w_addr=int(rng.integers(1 << 20)),
         )
         self._instruction(instruction)
+        taken = instruction
+        if live:
+            taken = replace(instruction, tokens=self._live, valid=self._live)
+        if live and mode == "ROWS":
+            taken = replace(taken, depth=-(-self._live // config.rows))
+        if live and mode == "COLUMNS":
+            taken = replace(taken, tiles=-(-self._live // config.cols))
         if gelu:
             self.program.tables += enumerate(self._append(self._bytes(TABLE_BYTES)))
         places = self._rng.permutation(tiles) if mode == "STREAM" else range(tiles)
         for tile, place in enumerate(places):
-            self._tile(instruction, mode, tile, int(place))
+            if tile < taken.tiles:
+                self._tile(taken, mode, tile, int(place))
+            else:
+                self._bytes_of_tile(0, int(place))
         self._id += 1
+
+    def _bytes_of_tile(self, blocks: int, place: int) -> list[IntArray]:
+        """Header, biases and scales of an output tile; the lines behind the header."""
+        self._append(np.array([encode_tile(blocks, place)], "<u4").view(np.uint8))
+        return self._append(self._bytes(self._config.cols * PARAM_BYTES))
 
     def _instruction(self, instruction: Instruction) -> None:
         """Lines of zeros may come before it."""
@@ -211,8 +266,7 @@ class Builder:
         kept = list(range(instruction.depth))
         if mode == "STREAM":
             kept = sorted(rng.choice(32, int(rng.integers(4)), replace=False).tolist())
-        self._append(np.array([encode_tile(len(kept), place)], "<u4").view(np.uint8))
-        lines = self._append(self._bytes(config.cols * PARAM_BYTES))
+        lines = self._bytes_of_tile(len(kept), place)
         half = len(lines) // 2
         for number, line in enumerate(lines):
             self.program.params.append((self._slot, number // half, number % half, line))
@@ -234,6 +288,7 @@ class Builder:
             "last": 1,
             "op_last": int(tile + 1 == instruction.tiles),
             "normal": instruction.normal,
+            "common": 0,
             "wide": instruction.wide,
             "slot": self._slot,
             "bank": self._bank,
@@ -252,15 +307,23 @@ class Builder:
                 "first": int(position == 0),
                 "last": last,
                 "op_last": common["op_last"] & last,
-                **self._source(instruction, index),
+                **self._source(instruction, mode, index),
             }
             weights = self._weights(instruction, mode, tile, index)
             self.program.items.append(Item(fields, weights))
         self._slot = (self._slot + 1) % 4
         self._bank ^= int(bool(kept))
 
-    def _source(self, instruction: Instruction, index: int) -> dict[str, int]:
+    def _source(self, instruction: Instruction, mode: str, index: int) -> dict[str, int]:
         slices = self._config.word_bytes // self._config.rows
+        if mode == "STREAM" and 0 < instruction.depth <= index:
+            index -= instruction.depth
+            return {
+                "normal": instruction.common_normal,
+                "common": 1,
+                "in_addr": instruction.w_addr + index // slices * instruction.w_stride,
+                "in_slice": index % slices,
+            }
         return {
             "in_addr": instruction.in_addr + index // slices * instruction.in_stride,
             "in_slice": index % slices,

@@ -64,7 +64,8 @@ class Model:
     def results(self, tile: Tile) -> IntArray:
         """(tokens, cols)"""
         sums = np.zeros_like(tile.sums) if tile.empty else tile.sums
-        result = requantize(sums, tile.bias, tile.mult, tile.shift, 16 if tile.wide else 8)
+        wide = tile.wide and tile.table is None
+        result = requantize(sums, tile.bias, tile.mult, tile.shift, 16 if wide else 8)
         return result if tile.table is None else lookup(result, tile.table)
 
     def writes(self, tile: Tile) -> Iterator[Write]:
@@ -85,7 +86,7 @@ def random_tiles(count: int, config: ArrayConfig, rng: np.random.Generator) -> l
     while len(tiles) < count:
         gelu = bool(rng.integers(2))
         table = rng.integers(-128, 128, 256) if gelu else None
-        wide = not gelu and bool(rng.integers(2))
+        wide = bool(rng.integers(2))
         for _ in range(rng.integers(1, 4)):
             tiles.append(_random_tile(len(tiles), wide, table, config, rng))
     return tiles

@@ -13,7 +13,7 @@ from sim.benches.common.check import check, check_array
 from sim.benches.common.cycles import Cycles
 from sim.benches.common.lanes import pack, unpack
 from sim.benches.common.settings import Settings
-from sim.benches.vector.plan import PLACES, Conditions, Plan, Planner
+from sim.benches.vector.plan import PLACES, Conditions, Plan, Planner, reads_second
 from sim.benches.vector.work import OPERATIONS, IntArray, Work, Workload
 
 OPERATIONS_A_TEST = 24
@@ -100,7 +100,7 @@ class Queries:
         i = work.instruction
         if kind == "read":
             first, stride = i.in_addr, i.in_stride
-            if i.opcode == OPCODES["ADD"] and i.second:
+            if reads_second(i):
                 first, stride = i.operand, i.second_stride
             elif not i.sums:
                 return None
@@ -164,6 +164,11 @@ class Checker:
         number = self._plan.ends.get(cycle)
         place = "nothing due" if number is None else str(self._works[number])
         self._equal("done", place, int(number is not None), cycle)
+        work = None if number is None else self._works[number]
+        scored = work is not None and work.instruction.opcode == OPCODES["SCORE"]
+        self._equal("live_valid", place, int(scored), cycle)
+        if work is not None and work.selection is not None:
+            self._equal("live", place, work.selection.live, cycle)
         norm = number is not None and self._works[number].params is not None
         self._equal("norm_free", place, int(norm), cycle)
         if number is not None:
@@ -223,6 +228,7 @@ async def run_workload(dut: Any, operations: Sequence[str], wait_chance: float) 
     checker = Checker(dut, works, plan, config.vector_lanes, memories)
     dut.push_i.value = 0
     dut.norm_write_i.value = 0
+    dut.start_i.value = 0
     await cycles.reset()
     for cycle in range(plan.windows[-1].end + AFTERWARDS):
         driver.drive(cycle)
@@ -251,6 +257,12 @@ async def layer_norms(dut: Any) -> None:
 async def softmaxes(dut: Any) -> None:
     """Nothing waits."""
     await run_workload(dut, ("softmax",), wait_chance=0.0)
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def selections(dut: Any) -> None:
+    """Nothing waits; in place and elsewhere, some followed by a layer norm."""
+    await run_workload(dut, ("selection",), wait_chance=0.0)
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")

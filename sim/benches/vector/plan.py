@@ -15,6 +15,8 @@ from sim.benches.vector.work import IntArray, Work
 
 MIN_ROW = 4
 """Least cycles of a row."""
+PACKAGE_GAP = 2
+"""Steps from the last token of a row to its package, of a selection or mean."""
 ADD_STAGES, STAGES = 2, 7
 """From a step to its write."""
 FACTOR_DRAIN = 47
@@ -25,9 +27,17 @@ _PASSES = {
     "ADD": ("add",),
     "LAYERNORM": ("factor", "norm"),
     "SOFTMAX": ("max", "sum", "factor", "share"),
-    "MEAN": ("mean",),
+    "MEAN": ("recip", "select"),
+    "SCORE": ("score", "factor"),
+    "SELECT": ("recip", "weight", "select"),
 }
 _NAMES = {code: name for name, code in OPCODES.items()}
+
+
+def reads_second(instruction: Instruction) -> bool:
+    """Whether it has an operand in the sums beside the first."""
+    add = instruction.opcode == OPCODES["ADD"] and bool(instruction.second)
+    return add or instruction.opcode == OPCODES["SCORE"]
 
 
 @dataclass(frozen=True)
@@ -152,10 +162,10 @@ class Planner:
             return self._store(work, start + 1)
         cycle = start + 1
         for name in _PASSES[_NAMES[instruction.opcode]]:
-            if name == "factor":
-                for _ in range(instruction.tokens):
+            if name in ("factor", "recip", "weight"):
+                for _ in range(1 if name == "recip" else instruction.tokens):
                     cycle = self._granted(cycle) + 1
-                cycle += FACTOR_DRAIN
+                cycle += self._drain if name == "weight" else FACTOR_DRAIN
                 continue
             for row in range(instruction.rows):
                 for part in range(self._word // self._lanes):
@@ -171,9 +181,8 @@ class Planner:
     def _start_row(self, work: Work, name: str, row: int, cycle: int) -> int:
         """Wait for what the row touches; the cycle after."""
         i, conditions = work.instruction, self._conditions
-        second = i.opcode == OPCODES["ADD"] and i.second
         sums = i.in_addr + row * i.in_stride if i.sums else None
-        if second:
+        if reads_second(i):
             sums = i.operand + row * i.second_stride
         to_normal = work.memory == "normal" and name in ("norm", "share")
         normal = i.out_addr + row * i.out_stride if to_normal else None
@@ -189,7 +198,7 @@ class Planner:
     def _read(self, i: Instruction, row: int, token: int, cycle: int) -> None:
         reads = self._plan.reads[cycle]
         reads["sums" if i.sums else "residual"] = i.in_addr + row * i.in_stride + token
-        if i.opcode == OPCODES["ADD"] and i.second:
+        if reads_second(i):
             reads["sums"] = i.operand + row * i.second_stride + token
 
     def _row(self, work: Work, name: str, row: int, part: int, cycle: int) -> int:
@@ -197,6 +206,8 @@ class Planner:
         i = work.instruction
         cycle = self._start_row(work, name, row, cycle)
         last_part = part == self._word // self._lanes - 1
+        if name == "select":
+            return self._select(work, row, part, cycle)
         for token in range(max(i.tokens, MIN_ROW)):
             cycle = self._granted(cycle)
             if token < i.tokens:
@@ -207,6 +218,21 @@ class Planner:
             cycle += 1
         return cycle
 
+    def _select(self, work: Work, row: int, part: int, cycle: int) -> int:
+        """The kept tokens of a slice, then the package; the cycle after the last."""
+        i, kept = work.instruction, work.kept
+        place = 0
+        for token in range(i.tokens + PACKAGE_GAP + 1):
+            cycle = self._granted(cycle)
+            if token < i.tokens:
+                self._read(i, row, token, cycle)
+            stays = kept[token] if token < i.tokens else token == i.tokens + PACKAGE_GAP
+            if stays and not (token >= i.tokens and kept.all()):
+                self._write(work, "select", row, part, place, cycle)
+                place += 1
+            cycle += 1
+        return cycle
+
     def _write(
         self, work: Work, name: str, row: int, part: int, token: int, cycle: int
     ) -> int | None:
@@ -214,10 +240,7 @@ class Planner:
         i = work.instruction
         if work.results is None or name in ("max", "sum"):
             return None
-        if name == "mean" and token + 1 < i.tokens:
-            return None
-        token = 0 if name == "mean" else token
-        cycle += ADD_STAGES if name == "add" else STAGES
+        cycle += ADD_STAGES if name in ("add", "select") else STAGES
         data = work.results[row, token, part * self._lanes : (part + 1) * self._lanes]
         place = f"{work}, row {row}, token {token}, slice {part}"
         addr = i.out_addr + row * i.out_stride + token

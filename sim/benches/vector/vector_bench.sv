@@ -10,6 +10,7 @@ module vector_bench
 ) (
   input  logic                  clk_i,
   input  logic                  rst_ni,
+  input  logic                  start_i,
   output logic                  ready_o,
   input  logic                  push_i,
   input  logic [255:0]          vector_i,
@@ -18,6 +19,9 @@ module vector_bench
   output logic                  done_o,
   output logic [15:0]           id_o,
   output logic                  norm_free_o,
+  output logic                  drops_o,
+  output logic                  live_valid_o,
+  output logic [15:0]           live_o,
   input  logic                  grant_i,
   input  logic                  normal_read_i,
   input  logic [31:0]           read_first_i,
@@ -58,8 +62,8 @@ module vector_bench
   vector_unit #(
     .Word(Word), .Lanes(Lanes), .Tokens(Tokens), .NormRows(NormRows), .StoreBytes(StoreBytes)
   ) u_vector (
-    .clk_i, .rst_ni, .ready_o, .push_i, .vector_i(vector_t'(vector_i)), .busy_o, .steps_o, .done_o,
-    .id_o, .norm_free_o, .grant_i, .normal_read_i, .read_first_i, .read_end_i, .writes_o,
+    .clk_i, .rst_ni, .start_i, .ready_o, .push_i, .vector_i(vector_t'(vector_i)), .busy_o, .steps_o, .done_o,
+    .id_o, .norm_free_o, .drops_o, .live_valid_o, .live_o, .grant_i, .normal_read_i, .read_first_i, .read_end_i, .writes_o,
     .sums_write_i, .write_first_i, .write_end_i, .reads_o, .sums_first_o, .sums_end_o,
     .sums_hazard_i, .normal_first_o, .normal_end_o, .normal_hazard_i, .norm_write_i, .norm_addr_i,
     .norm_bank_i, .norm_data_i, .sums_read_o, .sums_addr_o, .sums_data_i, .residual_read_o,

@@ -19,15 +19,18 @@ from hw.integer import (
     softmax,
 )
 from hw.program.isa import OPCODES, Instruction
+from sim.benches.vector.selection import Selection, random_selection
 
 IntArray = NDArray[np.integer[Any]]
 
 STYLES = ("tiny", "usual", "full", "extreme", "constant")
-OPERATIONS = ("add", "norm", "softmax", "mean", "store")
+OPERATIONS = ("add", "norm", "softmax", "mean", "store", "selection")
 FOREIGN_ADD = 0.3
 """Chance of an addition between a layer norm and those that gather its sums."""
 WORST_NORM_ROWS = 0.1
 """Chance of a layer norm of as many word rows as there may be."""
+NORM_BEHIND = 0.5
+"""Chance of a layer norm behind a selection or a mean, by the sums that these have gathered."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,15 @@ class Work:
     """(word rows, tokens, features of a word); of a mean one token."""
     params: tuple[IntArray, IntArray] | None = None
     """Gains and offsets of a layer norm: (word rows, features of a word) each."""
+    selection: Selection | None = None
+    """Of a SCORE and a SELECT."""
+
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        """Tokens of a SELECT that stay, (tokens); of a MEAN none."""
+        if self.selection is None:
+            return np.zeros(self.instruction.tokens, np.bool_)
+        return self.selection.kept
 
     def __str__(self) -> str:
         names = {code: name for name, code in OPCODES.items()}
@@ -62,6 +74,7 @@ class Workload:
         self._norm_rows = config.norm_rows
         self._used = {"sums": 0, "residual": 0, "normal": 0}
         self._pieces: dict[str, list[tuple[int, IntArray]]] = {"sums": [], "residual": []}
+        self._package = False  # a selection has dropped tokens
         self.work: list[Work] = []
 
     def memory(self, name: str) -> IntArray:
@@ -132,10 +145,11 @@ class Workload:
         memory: str,
         results: IntArray | None,
         params: tuple[IntArray, IntArray] | None = None,
+        selection: Selection | None = None,
         **fields: int,
     ) -> None:
         instruction = Instruction(OPCODES[opcode], len(self.work), **fields)
-        self.work.append(Work(instruction, memory, results, params))
+        self.work.append(Work(instruction, memory, results, params, selection))
 
     # Operations
 
@@ -157,7 +171,7 @@ class Workload:
         write = bool(rng.random() < 0.9)
         self._append(
             "ADD", "residual" if write else "nowhere", self._rows(result) if write else None, None,
-            write=int(write), tokens=tokens, rows=rows, valid=features,
+            None, write=int(write), tokens=tokens, rows=rows, valid=features,
             out_addr=out[0], out_stride=out[1], **fields,
         )  # fmt: skip
 
@@ -247,11 +261,40 @@ class Workload:
         source = str(rng.choice(["sums", "residual"]))
         first, stride = self._operand(source, x, rows)
         out, out_stride = self._room("residual", 1, rows)
+        y = mean_tokens(x)
         self._append(
-            "MEAN", "residual", self._rows(mean_tokens(x)),
+            "MEAN", "residual", self._rows(y), stats=1, fresh=1,
             sums=int(source == "sums"), tokens=tokens, rows=rows, valid=features, in_addr=first,
             in_stride=stride, out_addr=out, out_stride=out_stride,
         )  # fmt: skip
+        if rng.random() < NORM_BEHIND:
+            self._normalize(y, rows, (out, out_stride, y), False)
+
+    def _selection(self) -> None:
+        """Scores, then the tokens that they keep, in place or not; often a layer norm of these."""
+        rng = self._rng
+        tokens, rows, features = self._shape()
+        x = self._values(tokens, features)
+        selection = random_selection(x, self._package, rng)
+        self._package |= not selection.kept.all()
+        score_rows = -(-selection.keep.shape[1] // self._word)
+        first, stride = self._operand("residual", selection.heads, score_rows)
+        second, second_stride = self._operand("sums", selection.keep, score_rows)
+        self._append(
+            "SCORE", "nowhere", None, selection=selection, tokens=tokens, rows=score_rows,
+            valid=selection.keep.shape[1], first_token=selection.prefix,
+            threshold=selection.threshold, in_addr=first, in_stride=stride, operand=second,
+            second_stride=second_stride,
+        )  # fmt: skip
+        place = self._operand("residual", x, rows)
+        out = place if rng.random() < 0.5 else self._room("residual", tokens, rows)
+        self._append(
+            "SELECT", "residual", self._rows(selection.results), selection=selection, stats=1,
+            fresh=1, tokens=tokens, rows=rows, valid=features, in_addr=place[0],
+            in_stride=place[1], out_addr=out[0], out_stride=out[1],
+        )  # fmt: skip
+        if rng.random() < NORM_BEHIND:
+            self._normalize(selection.results, rows, (*out, selection.results), False)
 
     def _store(self) -> None:
         """Whole words go to DRAM, with what lies behind the last feature."""

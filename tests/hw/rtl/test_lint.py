@@ -46,6 +46,13 @@ def test_rtl_is_lint_clean(rows: int, cols: int, mem_bytes: int, tmp_path: Path)
     assert lint("blockvit_core", core_parameters(config), [package, *rtl_sources()]) == ""
 
 
+def test_rtl_without_selectors_is_lint_clean(tmp_path: Path) -> None:
+    package = tmp_path / "blockvit_pkg.sv"
+    package.write_text(systemverilog_package())
+    parameters = core_parameters(ArrayConfig()) | {"Selectors": 0}
+    assert lint("blockvit_core", parameters, [package, *rtl_sources()]) == ""
+
+
 @pytest.mark.parametrize(("beat_bytes", "word_bytes"), STORE_WIDTHS)
 def test_store_is_lint_clean_for_words_of_any_width(beat_bytes: int, word_bytes: int) -> None:
     parameters = {"BeatBytes": beat_bytes, "WordBytes": word_bytes}

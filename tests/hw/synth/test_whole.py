@@ -11,7 +11,7 @@ from hw.errors import UserError
 from hw.synth.design import RTL, Design, core_design, design, elaborate
 from hw.synth.hierarchy import instances
 from hw.synth.views import to_markdown
-from hw.synth.whole import Progress, resource_summary, synthesize
+from hw.synth.whole import Progress, resource_summary, selector_share, synthesize
 
 ARRAY = ("core_pkg.sv", "pe_row.sv", "skew.sv", "systolic_array.sv")
 CONFIG = ArrayConfig(rows=8, cols=4)
@@ -82,3 +82,13 @@ def test_small_core_breaks_no_rule() -> None:
     assert synthesis["problems"] == []
     known = resource_summary(config)
     assert known is not None and known["total"] == synthesis["total"]
+
+
+@pytest.mark.slow
+def test_selectors_take_look_up_tables() -> None:
+    config = ArrayConfig(rows=4, cols=4, acc_depth=16, act_words=256)
+    synthesis = synthesize(config)
+    share = selector_share(config, synthesis)
+    more = synthesis["total"]["lut"] / share["without"]["lut"]
+    assert more > 1
+    assert share["added"]["lut"] == pytest.approx(100 * (more - 1), abs=0.01)

@@ -15,8 +15,11 @@ from hw.ir import Add, Embed, Network
 from hw.program.compiler import Program, compile_network
 from hw.program.layout import Memory
 from sim.benches.random_network import Shape, random_network
+from sim.live import all_live
 from sim.machine.exchange import array_writes, read_result, vector_writes
 from tests.hw.program.shapes import CONFIGS, SHAPES
+
+UNITS = (array_writes, vector_writes)
 
 
 def times_written(network: Network, program: Program) -> dict[str, np.ndarray]:
@@ -24,7 +27,8 @@ def times_written(network: Network, program: Program) -> dict[str, np.ndarray]:
     schedule = program.schedule
     config, word = schedule.config, schedule.config.word_bytes
     counts: dict[str, Counter[tuple[int, int, int]]] = {}
-    for writes in chain(array_writes(network, program), vector_writes(program)):
+    of_units = (writes(network, program, all_live(network)) for writes in UNITS)
+    for writes in chain.from_iterable(of_units):
         assert writes.entry.output is not None
         found = counts.setdefault(writes.entry.output, Counter())
         for _, row, part in writes.rows:

@@ -11,6 +11,7 @@ from hw.config import ArrayConfig
 from hw.program.compiler import Program, compile_network
 from sim.benches.random_network import Shape, random_network
 from sim.cycles import CycleModel, NetworkCycles
+from sim.live import counted
 from sim.machine.run import Case, Conditions, Outcome, run_cases
 from tests.sim.machine.support import CONFIG, small
 
@@ -45,7 +46,19 @@ def shapes(config: ArrayConfig) -> dict[str, Shape]:
         "empty_layer": Shape(tokens=20, block=block, densities={"fc1": 0.0}, **odd),
         "mostly_empty_output_tiles": Shape(tokens=20, block=block, density=0.1, **odd),
         "extreme_values": Shape(tokens=13, block=block, density=0.7, extreme=True, **odd),
-    }
+        "tokens_dropped_twice": Shape(
+            tokens=31, prefix=1, blocks=2, selectors=(0, 1), kept=(0.7, 0.5), block=block,
+            density=0.8, **odd,
+        ),
+        "mean_of_tokens_kept": Shape(
+            tokens=24, prefix=2, blocks=2, selectors=(1,), kept=(0.5,), mean=True, block=block,
+            density=0.8, heads=4, head_features=6, hidden=19,
+        ),
+        "all_then_some_then_no_tokens_kept": Shape(
+            tokens=17, prefix=1, blocks=2, selectors=(0, 1, 2), kept=(1.0, 0.5, 0.0), block=block,
+            density=0.8, heads=3, head_features=5,
+        ),
+    }  # fmt: skip
 
 
 NAMES = tuple(shapes(ArrayConfig()))
@@ -83,7 +96,8 @@ def runs(geometry: str) -> dict[str, Run]:
         program = compile_network(network, config)
         cases.append(Case(network, program, tensors))
         cases.append(Case(network, program, tensors, STALLED))
-        models.append(CycleModel(network, config).evaluate(program.kept))
+        live = counted(network, tensors)
+        models.append(CycleModel(network, config).evaluate(program.kept, live))
     outcomes = run_cases(cases)
     return {
         name: Run(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hw.program.compiler import compile_network
 from sim.benches.random_network import Shape, random_network
 from sim.cycles import CycleModel
+from sim.live import counted
 from sim.machine.run import Case, Conditions, run_cases
 from tests.sim.machine.support import CONFIG
 
@@ -26,7 +27,26 @@ SHAPES = st.builds(
     mean=st.booleans(),
     extreme=st.booleans(),
 )
-CASES = st.tuples(SHAPES, st.integers(0, 2**31), st.integers(0, 60))
+KEPT = st.sampled_from([0.0, 0.2, 0.5, 0.8, 1.0])
+SELECTED = st.builds(
+    Shape,
+    tokens=st.integers(3, 32),
+    patch_features=st.integers(1, 20),
+    heads=st.integers(1, 4),
+    head_features=st.integers(1, 13),
+    hidden=st.integers(1, 30),
+    block=st.sampled_from([(4, 4), (8, 4), (4, 12)]),
+    density=st.floats(0, 1),
+    prefix=st.sampled_from([0, 1, 2]),
+    norm_pre=st.booleans(),
+    mean=st.booleans(),
+    extreme=st.booleans(),
+    blocks=st.just(2),
+    selectors=st.sampled_from([(0,), (1,), (2,), (0, 1), (0, 1, 2)]),
+    kept=st.tuples(KEPT, KEPT, KEPT),
+)
+"""With token selectors."""
+CASES = st.tuples(SHAPES | SELECTED, st.integers(0, 2**31), st.integers(0, 60))
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
@@ -40,7 +60,8 @@ def test_any_shape_and_mask_is_exact(drawn: list[tuple[Shape, int, int]]) -> Non
         cases.append(
             Case(network, program, tensors, Conditions(stall_percent=stall, seed=seed + 1))
         )
-        models.append(CycleModel(network, CONFIG).evaluate(program.kept).total)
+        live = counted(network, tensors)
+        models.append(CycleModel(network, CONFIG).evaluate(program.kept, live).total)
     outcomes = run_cases(cases)
     assert [str(o.error or o.difference) for o in outcomes if o.error or o.difference] == []
     assert [o.total_cycles for o in outcomes[::2]] == models

@@ -107,7 +107,7 @@ def test_command_writes_the_timeline(simulated: Path, call: Call) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda entry: entry.update(format=1), "not a timeline of format 2"),
+        (lambda entry: entry.update(format=1), "not a timeline of format 3"),
         (lambda entry: entry.update(total_cycles=7), "of a run of 7 cycles"),
         (lambda entry: entry.pop("waits"), "damaged"),
         (lambda entry: entry["array"].append([1]), "damaged"),
