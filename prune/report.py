@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import mean
 from typing import Any
 
 from hw.config import ArrayConfig
 from hw.ir import Network
-from hw.program.schedule import kept_tiles
+from hw.program.schedule import Kept, kept_tiles
 from prune.allocation.budget import FIGURES, Unit
 from prune.allocation.spend import Allocation
 from sim.cycles import CycleModel
 from sim.energy import operation_energies
+from sim.live import LiveCounts
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,36 @@ class Figures:
     by_op: dict[Unit, Mapping[str, float]]
 
 
-def figures(network: Network, config: ArrayConfig) -> Figures:
-    """Cycles and microjoules of a network, its kept tiles being those with a weight."""
+def figures(
+    network: Network, config: ArrayConfig, images: Sequence[LiveCounts] | None = None
+) -> Figures:
+    """Cycles and microjoules of a network, its kept tiles being those with a weight.
+
+    Args:
+        network: to be run.
+        config: the array.
+        images: live counts of images, whose mean the costs are; None: no token is dropped.
+    """
     model = CycleModel(network, config)
     kept = kept_tiles(network, model.schedule)
-    cycles = model.evaluate(kept)
-    energies = operation_energies(network, model, kept)
+    counts: Sequence[LiveCounts | None] = images or [None]
+    found = [_figures(network, model, kept, live) for live in counts]
+    if len(found) == 1:
+        return found[0]
+    return Figures(
+        {unit: mean(each.total[unit] for each in found) for unit in found[0].total},
+        {
+            unit: {op: mean(each.by_op[unit][op] for each in found) for op in by_op}
+            for unit, by_op in found[0].by_op.items()
+        },
+    )
+
+
+def _figures(
+    network: Network, model: CycleModel, kept: Mapping[str, Kept], live: LiveCounts | None
+) -> Figures:
+    cycles = model.evaluate(kept, live)
+    energies = operation_energies(network, model, kept, live)
     return Figures(
         {"cycles": cycles.total, "energy": sum(energies.values())},
         {"cycles": cycles.by_op, "energy": energies},
