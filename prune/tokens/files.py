@@ -14,6 +14,7 @@ from prune.models import LoadedModel, load_model
 from prune.models.checkpoint import load_state, read_checkpoint
 from prune.tokens.access import PREFIX, attach_saved_, selectors_of
 from prune.tokens.recording import recording
+from sim.live import LiveCounts
 
 _BATCH = 16
 _RUN_WEIGHTS = "pruned.safetensors"
@@ -86,6 +87,15 @@ def live_tokens(model: nn.Module, images: Tensor) -> dict[int, Live]:
         )
         for block in selectors_of(model)
     }
+
+
+def live_counts(model: nn.Module, images: Tensor) -> list[LiveCounts]:
+    """What the selectors leave of each image, as the cycle model takes it; {} in a plain model."""
+    live = live_tokens(model, images)
+    return [
+        {f"{PREFIX}{block}.select": int(found.tokens[n]) for block, found in live.items()}
+        for n in range(len(images))
+    ]
 
 
 def describe_selectors(model: nn.Module, images: Tensor) -> list[dict[str, Any]]:

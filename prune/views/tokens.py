@@ -22,6 +22,8 @@ from prune.tokens.stages import architecture
 from prune.views.page import COLORS, INK, MUTED, save_svg
 
 NAME = "tokens.svg"
+SHOWN = 6
+"""Images in the picture, if nobody says how many."""
 PAPER = 0.94
 """Grey that a dropped patch fades to."""
 _FADED = 0.82
@@ -97,8 +99,12 @@ def overlay(image: NDArray[np.float64], keep: NDArray[np.bool_]) -> NDArray[np.f
 
 def borders(keep: NDArray[np.bool_]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     """Sides, ((x, y), (x, y)), between patches (down, across) that stay and that go."""
-    sides = [((x, y), (x, y + 1)) for y, x in np.argwhere(keep[:, 1:] != keep[:, :-1]) + (0, 1)]
-    return sides + [((x, y), (x + 1, y)) for y, x in np.argwhere(keep[1:] != keep[:-1]) + (1, 0)]
+    upright = np.argwhere(keep[:, 1:] != keep[:, :-1]).tolist()
+    level = np.argwhere(keep[1:] != keep[:-1]).tolist()
+    return [
+        *(((x + 1, y), (x + 1, y + 1)) for y, x in upright),
+        *(((x, y + 1), (x + 1, y + 1)) for y, x in level),
+    ]
 
 
 def draw(name: str, pixels: Tensor, found: list[Stage], prefix: int) -> Figure:
