@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -71,8 +72,10 @@ def run(
     }
     attempts = partial(_attempt, settings, prepared, dense)
     limits, tried = _approach(goals, limits, partial(attempts, refit=False), _ROUNDS)
-    # Refitting may choose other blocks, of which quantization empties others.
-    _, tried = _approach(goals, limits, partial(attempts, refit=True), _REFITS)
+    # Refitting may choose other blocks, of which quantization empties others; and selectors choose
+    # by features that blocks have changed.
+    refits = _REFITS if prepared.selected is None else _ROUNDS
+    _, tried = _approach(goals, limits, partial(attempts, refit=True), refits)
     allocation, network, predicted = tried.allocation, tried.network, tried.predicted
     report = _report(settings, prepared, allocation, predicted, aims)
     if network is not None:
@@ -97,16 +100,18 @@ def _approach(
 ) -> tuple[Mapping[Unit, float], _Attempt]:
     """Move limits until an attempt within them meets the goals; the limits, and the attempt.
 
-    Where blocks are too coarse for that: the last that kept to all goals, else the first.
+    Where blocks are too coarse for that: the last that kept to all goals, else the one that missed
+    them by least.
     """
-    fitting = limits
+    fitting, excess = limits, math.inf
     for _ in range(rounds):
         tried = attempt(limits)
         missed = _missed(goals, tried)
         if not missed:
             return limits, tried
-        if min(missed.values()) > 0:
-            fitting = limits
+        over = max(0.0, *(-off / goals[unit] for unit, off in missed.items()))
+        if not over or over < excess:
+            fitting, excess = limits, over
         limits = {**limits, **{u: limits.get(u, goals[u]) + off for u, off in missed.items()}}
     return fitting, attempt(fitting)
 
