@@ -108,7 +108,7 @@ def describe_selectors(model: nn.Module, images: Tensor) -> list[dict[str, Any]]
     return [
         {
             "block": block,
-            "threshold": float(selector.threshold),
+            "threshold": round(float(selector.threshold), 6),
             "rate": float(live[block].patches.mean()),
             "tokens": float(live[block].tokens.mean()),
         }
