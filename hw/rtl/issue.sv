@@ -4,8 +4,9 @@
 // A block starts when its weights are in the shadow registers, the accumulator bank of its output
 // tile is free, and nothing that it reads, and nothing that stands where its tile's results go, is
 // still in the hands of an earlier instruction. The next block starts in the cycle after the last
-// token of this one. Every cycle is classified once, and counts for an instruction of the array or
-// for the vector instruction that the array waits for.
+// token of this one, or, as the accumulators take two cycles to add to a token, a cycle later if that
+// was its only one. Every cycle is classified once, and counts for an instruction of the array or for
+// the vector instruction that the array waits for.
 module issue
   import core_pkg::*;
 (
@@ -120,7 +121,8 @@ module issue
   assign bank_busy  = item_i.first && |in_bank_q[item_i.bank];
   assign idle       = item_valid_i && !streaming_q;
   assign idle_o     = !streaming_q && pending_q == '0;
-  assign take_block = item_valid_i && item_i.kind == ItemBlock && (!streaming_q || last_token)
+  assign take_block = item_valid_i && item_i.kind == ItemBlock
+                      && (!streaming_q || (last_token && token_q != '0))
                       && !bank_busy && !features_hazard && !on_vector;
   assign take_empty = idle && item_i.kind == ItemEmpty && !on_vector;
   assign end_o      = idle && item_i.kind == ItemEnd && !on_vector && pending_q == '0;
