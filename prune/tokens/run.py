@@ -34,6 +34,8 @@ from prune.tokens.schedule import Rates, Schedule, find_schedule, fit, least_sha
 from prune.tokens.training import Goal, SelectorTrainer
 
 LOG = "tokens.json"
+_COSTED = 16
+"""Images whose costs are taken operation by operation."""
 
 
 def train_selectors(
@@ -109,7 +111,8 @@ def train_selectors(
     train(trainer, journal, running.save_every, "training selectors")
     if not accelerator.is_main_process:
         return {}
-    student = trained_weights(run, trainer, f"selectors at {rates}", images.source)
+    places = " and ".join(map(str, rates))
+    student = trained_weights(run, trainer, f"selectors before {places} trained", images.source)
     run = replace(run, student=student)
     log["levels"], images_live = settle(run, recipe, training)
     log["held_out_after"] = trainer.top1(student.model)
@@ -119,7 +122,7 @@ def train_selectors(
         "selectors": describe_selectors(student.model, normalize(student, run.calibration)),
         "tokens": log,
     }
-    return write_trained(run, entries, out, LOG, images_live)
+    return write_trained(run, entries, out, LOG, images_live[:_COSTED])
 
 
 def _check(run: PruningRun, out: Path) -> None:

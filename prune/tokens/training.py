@@ -22,6 +22,7 @@ from prune.finetune.devices import product_dtype
 from prune.finetune.loop import Data, Trainer
 from prune.finetune.losses import loss
 from prune.models import LoadedModel
+from prune.tokens.attach import masked
 from prune.tokens.cost import TokenCost
 from prune.tokens.losses import keep_loss, latency_loss, ranking_loss, token_loss
 from prune.tokens.ranking import attending, behind
@@ -93,15 +94,16 @@ class SelectorTrainer(Trainer):
             for selector in selectors.values():
                 selector.threshold = -1.0
             entering = _inputs(list(selectors.values()))
-            with torch.no_grad(), self.accelerator.autocast(), entering as seen:
+            with torch.no_grad(), self.accelerator.autocast(), masked(model), entering as seen:
                 model(images)
         finally:
             for block, selector in selectors.items():
                 selector.threshold = thresholds[block]
             model.train()
+        tokens = self._prefix + attention[0].shape[1]  # without the masked form's last one
         with self.accelerator.autocast():
             scores = {
-                block: selector(x, None, self._prefix)
+                block: selector(x[:, :tokens], None, self._prefix)
                 for (block, selector), x in zip(selectors.items(), seen, strict=True)
             }
         return ranking_loss(scores, behind(attention), self._goal.rates)
@@ -144,7 +146,8 @@ class SelectorTrainer(Trainer):
         """As a `Trainer`; keeps how many tokens the selectors left."""
         if not hasattr(model, "selectors"):
             return super().top1(model)
-        with watching(model) as counts:
+        # Unfused attention, which training is faster with, would go over all images together.
+        with watching(model) as counts, masked(model):
             found = super().top1(model)
         self._live = counts.means()
         return found
