@@ -7,6 +7,7 @@ from prune.cli.apply import apply_command
 from prune.cli.bench import bench
 from prune.cli.close import close
 from prune.cli.compare import compare_units
+from prune.cli.compare_tokens import compare_tokens_command
 from prune.cli.export import export
 from prune.cli.finetune import finetune_command
 from prune.cli.latency import latency
@@ -26,6 +27,7 @@ app.command("close")(close)
 app.command("finetune")(finetune_command)
 app.command("compare-units")(compare_units)
 app.command("compare-methods")(compare_methods)
+app.command("compare-tokens")(compare_tokens_command)
 app.command("accuracy")(accuracy)
 app.command("sweep")(sweep_command)
 app.command("show")(show)

@@ -26,7 +26,7 @@ def latency(
         str, typer.Option(help="Shares of the patches that stay at each place, by commas.")
     ] = "0.9,0.7,0.5",
     batch: Annotated[str, typer.Option(help="Images at a time, by commas.")] = "1,8",
-    rounds: Annotated[int, typer.Option(help="Runs of each, in turn.", min=1)] = 10,
+    rounds: Annotated[int, typer.Option(help="Runs of each, in turn.", min=1)] = 5,
     seed: options.Seed = 0,
     json: Annotated[Path | None, typer.Option(help="JSON file of the figures.")] = None,
 ) -> None:
@@ -44,7 +44,7 @@ def latency(
                 found += measure(loaded.model, images[:count], share, rounds)
     console = Console()
     threads = torch.get_num_threads()
-    say(console, f"{model} on the CPU, {threads} threads, median of {rounds} rounds")
+    say(console, f"{model} on the CPU, {threads} threads, least of {rounds} rounds")
     rows = table(["method", "keep", "tokens", "images", "dense ms", "ms", "times dense"])
     for row in found:
         tokens = " ".join(f"{count:.0f}" for count in (row.tokens[0], row.tokens[-1]))
@@ -52,7 +52,14 @@ def latency(
         rows.add_row(row.method, f"{row.keep:.0%}", tokens, str(row.batch), *times)
     show_whole(console, rows)
     if json is not None:
-        write_json(json, {"model": model, "threads": threads, "runs": [asdict(r) for r in found]})
+        write_json(
+            json,
+            {
+                "model": model,
+                "threads": threads,
+                "runs": [{**asdict(row), "ratio": row.ratio} for row in found],
+            },
+        )
 
 
 def _shares(text: str) -> list[float]:

@@ -8,6 +8,8 @@ masked     dropped tokens stay in the tensors, without influence
 gather     dropped tokens leave the tensors
 learned    selectors in a model
 evit, tome, baselines  the same without training (arXiv 2202.07800, arXiv 2210.09461)
+pricing, compare  cycles and top-1 of those
+latency    time on this machine
 stages     which blocks share their tokens, by architecture
 attention  attention with weights of keys
 pooling    the mean of the tokens that are left

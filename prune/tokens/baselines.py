@@ -53,6 +53,9 @@ class Baseline(Protocol):
             UserError: it cannot.
         """
 
+    def left(self, block: int, tokens: int) -> int:
+        """Tokens, the prefix aside, that leave the attention of a block which so many enter."""
+
     def start(self, x: Tensor, prefix: int) -> Reduction:
         """The state of a stage that begins with tokens `x` (N, T, C)."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,9 +46,14 @@ class EViT:
                 f"rate of block {outside[0]}: expected blocks out of 0 to {model.depth - 1}"
             )
 
+    def left(self, block: int, tokens: int) -> int:
+        """As `prune.tokens.baselines.Baseline`."""
+        count = math.ceil(self.rates.get(block, 1.0) * tokens)
+        return count if count == tokens else count + 1
+
     def start(self, x: Tensor, prefix: int) -> AttentiveTokens:
         """As `prune.tokens.baselines.Baseline`."""
-        return AttentiveTokens(x, prefix, self.rates)
+        return AttentiveTokens(x, prefix, self.left)
 
 
 class AttentiveTokens:
@@ -56,8 +61,8 @@ class AttentiveTokens:
 
     weights = None
 
-    def __init__(self, x: Tensor, prefix: int, rates: Mapping[int, float]) -> None:
-        self._prefix, self._rates = prefix, rates
+    def __init__(self, x: Tensor, prefix: int, left: Callable[[int, int], int]) -> None:
+        self._prefix, self._left = prefix, left
         self.place = torch.arange(prefix, x.shape[1], device=x.device).expand(len(x), -1)
         self._alone = torch.ones_like(self.place, dtype=torch.bool)
         self._attention = x.new_empty(0)
@@ -81,17 +86,18 @@ class AttentiveTokens:
 
     def reduce(self, number: int, x: Tensor) -> tuple[Tensor, Selection | None]:
         """As `prune.tokens.baselines.Reduction`."""
-        rate, tokens = self._rates.get(number, 1.0), x.shape[1] - self._prefix
-        count = math.ceil(rate * tokens)
-        if count == tokens:
+        tokens = x.shape[1] - self._prefix
+        left = self._left(number, tokens)
+        if left == tokens:
             return x, None
+        count = left - 1
         attention = self._attention[:, self._prefix :]
         order = attention.argsort(dim=1, descending=True, stable=True)
         kept, others = order[:, :count].sort(dim=1).values, order[:, count:]
         weights = attention.gather(1, others).to(x.dtype).unsqueeze(-1)
         fused = (weights * take(x, self._prefix + others)).sum(dim=1, keepdim=True)
-        left = torch.cat([x[:, : self._prefix], take(x, self._prefix + kept), fused], dim=1)
-        return left, self._note(kept, left.shape[1] - 1)
+        parts = [x[:, : self._prefix], take(x, self._prefix + kept), fused]
+        return torch.cat(parts, dim=1), self._note(kept, self._prefix + count)
 
     def _note(self, kept: Tensor, fused: int) -> Selection:
         """Follow the patches to their new places; `kept` are tokens without the prefix."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,16 +38,21 @@ class ToMe:
                 f"{model.depth} blocks"
             )
 
+    def left(self, block: int, tokens: int) -> int:
+        """As `prune.tokens.baselines.Baseline`."""
+        wanted = self.merged if isinstance(self.merged, int) else self.merged[block]
+        return tokens - min(wanted, tokens // 2)
+
     def start(self, x: Tensor, prefix: int) -> MergedTokens:
         """As `prune.tokens.baselines.Baseline`."""
-        return MergedTokens(x, prefix, self.merged)
+        return MergedTokens(x, prefix, self.left)
 
 
 class MergedTokens:
     """ToMe's tokens of a stage in one forward; also the rule of proportional attention."""
 
-    def __init__(self, x: Tensor, prefix: int, merged: int | Sequence[int]) -> None:
-        self._prefix, self._merged = prefix, merged
+    def __init__(self, x: Tensor, prefix: int, left: Callable[[int, int], int]) -> None:
+        self._prefix, self._left = prefix, left
         self._sizes: Tensor | None = None
         self._keys = x
         self.place = torch.arange(prefix, x.shape[1], device=x.device).expand(len(x), -1)
@@ -80,8 +85,8 @@ class MergedTokens:
 
     def reduce(self, number: int, x: Tensor) -> tuple[Tensor, Selection | None]:
         """As `prune.tokens.baselines.Reduction`."""
-        wanted = self._merged if isinstance(self._merged, int) else self._merged[number]
-        count = min(wanted, (x.shape[1] - self._prefix) // 2)
+        tokens = x.shape[1] - self._prefix
+        count = tokens - self._left(number, tokens)
         if not count:
             return x, None
         behind = matching(self._keys, count, self._prefix)
