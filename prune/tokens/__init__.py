@@ -14,6 +14,9 @@ stages     which blocks share their tokens, by architecture
 attention  attention with weights of keys
 pooling    the mean of the tokens that are left
 take       picking tokens by number
+schedule, probe, ranking  where selectors stand and how much they keep, without training
+cost, exact  cycles of live tokens: in torch for training, and exactly
+recipe, losses, training, levels, run  training them: `python -m prune tokens`
 """
 
 from prune.tokens.attach import attach_, detach_, masked
