@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from prune.tokens.recording import recording
 from prune.tokens.watching import watching
 
 _UNIT = 254
@@ -84,6 +85,29 @@ def live_tokens(model: Any, images: Tensor, thresholds: Sequence[float]) -> dict
         for batch in images.split(_BATCH):
             model(batch)
     return counts.images()
+
+
+@torch.no_grad()
+def rate_thresholds(model: Any, images: Tensor, rates: Mapping[int, float]) -> list[float]:
+    """Thresholds with which every selector keeps its share of the patches in `images`.
+
+    One selector after the other, as those behind see what those in front leave.
+
+    Args:
+        model: in evaluation mode; gets the thresholds.
+        images: normalized (N, C, H, W).
+        rates: shares, by the selectors' blocks in order.
+    """
+    for block, rate in rates.items():
+        scores = []
+        with recording(model) as record:
+            for batch in images.split(_BATCH):
+                model(batch)
+                scores.append(record[block].scores.float().cpu().flatten())
+        ordered = torch.cat(scores).sort(descending=True).values
+        level = float(ordered[min(round(rate * len(ordered)), len(ordered) - 1)])
+        model.selectors[str(block)].threshold = min(max(level, 1 / _UNIT), 1 - 1 / _UNIT)
+    return [float(model.selectors[str(block)].threshold) for block in rates]
 
 
 def set_thresholds(model: nn.Module, thresholds: Sequence[float]) -> None:

@@ -33,11 +33,11 @@ class TokenRecipe(Recipe):
     held_out: float = 0.02
     label_smoothing: float = 0.0
 
-    selector_lr: float = 1e-3
+    selector_lr: float = 3e-3
     """Of the selectors, at its peak; `lr` is the backbone's."""
-    warm: float = 0.1
+    warm: float = 0.3
     """Share of the steps, at first, in which selectors learn what the dense model attends to."""
-    freeze: float = 0.3
+    freeze: float = 0.4
     """Share of the steps, at first, in which the backbone stays as it is; 1: it is not trained."""
 
     keep_weight: float = 2.0

@@ -11,6 +11,7 @@ from typing import Any
 
 from accelerate import Accelerator
 from rich.console import Console
+from timm.utils import random_seed
 
 from hw.errors import UserError
 from prune.finetune import checkpoint
@@ -26,12 +27,12 @@ from prune.tokens.attach import attach_
 from prune.tokens.cost import TokenCost
 from prune.tokens.exact import ImageCycles
 from prune.tokens.files import describe_selectors
-from prune.tokens.levels import live_tokens, meet_budget, set_thresholds
+from prune.tokens.levels import live_tokens, meet_budget, rate_thresholds, set_thresholds
 from prune.tokens.probe import Probe
 from prune.tokens.recipe import TokenRecipe
 from prune.tokens.samples import Samples
 from prune.tokens.schedule import Rates, Schedule, find_schedule, fit, least_share
-from prune.tokens.training import Goal, SelectorTrainer
+from prune.tokens.training import Goal, SelectorTrainer, start_at_
 
 LOG = "tokens.json"
 
@@ -79,7 +80,8 @@ def train_selectors(
         plan = Schedule(**state.pop("schedule"))
     rates = plan.rates
     cost = token_cost(run, list(rates))
-    attach_(run.student.model, list(rates))
+    random_seed(recipe.seed)
+    start_at_(attach_(run.student.model, list(rates)), rates)
     goal = Goal(rates, cost, run.report["dense_cycles"])
     parts = Data(training, held_out, running.readers(images))
     trainer = SelectorTrainer(recipe, accelerator, run.student, dense, run.masks, parts, goal)
@@ -112,7 +114,7 @@ def train_selectors(
     places = " and ".join(map(str, rates))
     student = trained_weights(run, trainer, f"selectors before {places} trained", images.source)
     run = replace(run, student=student)
-    log["levels"], images_live = settle(run, recipe, training)
+    log["levels"], images_live = settle(run, recipe, training, rates)
     log["held_out_after"] = trainer.top1(student.model)
     entries = {
         "budgets": {"cycles": recipe.cycles},
@@ -182,9 +184,11 @@ def search(
 
 
 def settle(
-    run: PruningRun, recipe: TokenRecipe, training: LabelledImages
+    run: PruningRun, recipe: TokenRecipe, training: LabelledImages, rates: Rates
 ) -> tuple[dict[str, Any], list[dict[str, int]]]:
     """Set the thresholds so that the mean training image meets the budget.
+
+    First those that keep the schedule's rates, then all shifted alike.
 
     Returns:
         What was found, and the live tokens of every image, as the cycle model takes them.
@@ -194,7 +198,7 @@ def settle(
     cycles = ImageCycles(network, run.settings.config)
     samples = Samples.of(run.student, training, recipe.threshold_images, recipe.seed).images
     target = recipe.cycles * run.report["dense_cycles"]
-    thresholds = [float(selector.threshold) for selector in model.selectors.values()]
+    thresholds = rate_thresholds(model, samples, rates)
     thresholds = meet_budget(
         thresholds, lambda levels: live_tokens(model, samples, levels), cycles, target
     )

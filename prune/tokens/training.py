@@ -163,6 +163,15 @@ class SelectorTrainer(Trainer):
         }
 
 
+@torch.no_grad()
+def start_at_(model: Any, rates: Rates) -> None:
+    """Let fresh selectors score tokens about their keep rates, with weights that learn at once."""
+    for block, rate in rates.items():
+        keep = model.selectors[str(block)].keep
+        keep.bias.fill_(torch.tensor(rate).logit(0.05).item())
+        nn.init.trunc_normal_(keep.weight, std=keep.weight.shape[1] ** -0.5)
+
+
 @contextmanager
 def _inputs(modules: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
     """What enters each of `modules` in the next forward."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -71,7 +72,7 @@ def test_removed_blocks_are_not_charged() -> None:
     weight = network.params["blocks.1.mlp.fc1.weight"]
     pruned = {**network.params, "blocks.1.mlp.fc1.weight": weight.copy()}
     pruned["blocks.1.mlp.fc1.weight"][:, :16] = 0
-    fewer = Network(network.name, network.image, network.ops, network.tensors, pruned, network.info)
+    fewer = replace(network, params=pruned)
     tokens = {1: 30.0, 3: 20.0}
     assert TokenCost(fewer, CONFIG).at(tokens) < TokenCost(network, CONFIG).at(tokens)
 

@@ -6,7 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from prune.tokens.levels import live_tokens, meet_budget, set_thresholds, shifted
+from prune.tokens.levels import (
+    live_tokens,
+    meet_budget,
+    rate_thresholds,
+    set_thresholds,
+    shifted,
+)
 from tests.prune.tokens.small import images, selective, selectors
 
 scores = torch.linspace(0.01, 0.99, 99)
@@ -55,6 +61,15 @@ def test_live_tokens_follow_the_thresholds() -> None:
         assert list(live) == [1, 3] and all(len(tokens) == 4 for tokens in live.values())
         means.append(float(live[3].mean()))
     assert means[0] > means[1] > means[2]
+
+
+def test_every_selector_keeps_its_share() -> None:
+    model = selective(positions=(1, 3))
+    pixels = images(model)
+    thresholds = rate_thresholds(model, pixels, {1: 0.75, 3: 0.5})
+    live = live_tokens(model, pixels, thresholds)
+    assert float(live[1].mean()) == pytest.approx(1 + 27 + 1, abs=0.5)
+    assert float(live[3].mean()) == pytest.approx(1 + 18 + 1, abs=0.5)
 
 
 def test_every_selector_gets_its_threshold() -> None:
