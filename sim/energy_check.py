@@ -13,6 +13,7 @@ from hw.config import ArrayConfig
 from hw.program.compiler import compile_network
 from sim.activity import Activity, operation_activities
 from sim.benches.random_network import Shape, random_network
+from sim.live import counted
 from sim.machine.run import Case
 from sim.machine.saif import PERIOD, record_case
 from sim.saif import Saif
@@ -21,6 +22,8 @@ CONFIG = ArrayConfig(rows=8, cols=8, acc_depth=64, act_words=4096, wide_words=40
 LAYER = "fc2"
 DENSITIES = (0.25, 0.5, 1.0)
 """Of that layer's blocks; those of the others are half kept."""
+KEPT = 0.6
+"""Share of the tokens that a selector before that layer keeps."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,13 @@ def compare() -> Comparison:
     for density in DENSITIES:
         shape = Shape(
             tokens=40, head_features=16, hidden=256, block=(CONFIG.cols, CONFIG.rows),
-            densities={LAYER: density}, prefix=1,
+            densities={LAYER: density}, prefix=1, selectors=(0,), kept=(KEPT,),
         )  # fmt: skip
         network, tensors = random_network(shape)
         program = compile_network(network, CONFIG)
         saif = record_case(Case(network, program, tensors))
-        found = operation_activities(network, program.schedule, program.kept)
+        live = counted(network, tensors)
+        found = operation_activities(network, program.schedule, program.kept, live)
         activity = sum(found.values(), Activity())
         recorded.append(recorded_accesses(saif))
         modelled.append(modelled_accesses(activity, CONFIG))

@@ -23,7 +23,7 @@ from sim.provenance import checksum, tool_versions
 from sim.reference import execute
 
 FORMAT_VERSION = 3
-IMAGES_AT_ONCE = 8
+IMAGES_AT_ONCE = 4
 """Images whose tensors are in memory, and whose files on disk, at a time."""
 
 
@@ -251,7 +251,7 @@ def measure_images(
         for number, image in enumerate(images[first : first + IMAGES_AT_ONCE], first + 1):
             tensors = execute(network, image.patches)
             models.append(cycle_model.evaluate(program.kept, counted(network, tensors)))
-            label = f"{network.model}, image {number} of {len(images)}"
+            label = f"{network.model}, image {number} of {len(images)}" if images[1:] else ""
             cases.append(Case(network, program, tensors, conditions, models[-1].total, label))
         outcomes = run_cases(cases, machine, progress, waves)
         for number, (case, outcome, model) in enumerate(zip(cases, outcomes, models, strict=True)):
@@ -269,12 +269,3 @@ def measure_images(
                 wall_seconds=time.monotonic() - started,
                 verilator=machine.toolchain.version,
             )
-
-
-def cycles_entry(found: Sequence[Measurement]) -> dict[str, Any]:
-    """The contents of `cycles.json`: of the first image everything, of each of them its cycles.
-
-    Where an image went wrong, the entry is of that one, so that nobody takes it for a whole run.
-    """
-    failed = next((one for one in found if not one.exact), found[0])
-    return {**failed.to_dict(), "images": [one.image_entry() for one in found]}

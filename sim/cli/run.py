@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -23,7 +24,8 @@ from hw.program.files import (
 )
 from sim.images import InputImage, input_images
 from sim.machine.run import Conditions
-from sim.measure import Measurement, cycles_entry, measure_images
+from sim.measure import Measurement, measure_images
+from sim.run_log import NAME, open_log, run_key
 
 FAILED = 1
 """Exit status when a value or a cycle is not what it must be."""
@@ -55,7 +57,8 @@ def run(
 ) -> None:
     """Simulate FOLDER's network on images and write FOLDER/cycles.json.
 
-    The first image is measured in all detail; the report adds what the others change.
+    The first image is measured in all detail; the report adds what the others change. The same
+    command goes on where an interrupted one stopped.
 
     Without a geometry the compiled program is run; with another one than its, the network is
     compiled anew. Every value that the machine writes is compared with the integer reference, and
@@ -84,16 +87,27 @@ def run(
         err=True,
     )
     conditions = Conditions(array.mem_latency, stall, seed)
-    found: list[Measurement] = []
-    for result in measure_images(network, program, chosen, conditions, sys.stderr.isatty(), waves):
-        found.append(result)
-        if _problem(result):
+    digest = network_digest(folder)
+    stream = hashlib.sha256(program.stream.tobytes()).hexdigest()
+    log = open_log(folder, run_key(digest, stream + array.digest(), conditions, chosen))
+    if log.images:
+        typer.echo(f"going on after {len(log.images)} of {len(chosen)} images", err=True)
+    problem = None
+    for result in measure_images(
+        network, program, chosen[len(log.images) :], conditions, sys.stderr.isatty(), waves
+    ):
+        log.add(result)
+        log.save(folder)
+        problem = result.error or result.difference or result.model_difference
+        if problem is not None:
+            typer.echo(f"error: {network.model}, {result.image.source}: {problem}", err=True)
             break
-    entry = {**cycles_entry(found), "network_digest": network_digest(folder)}
-    write_json(folder / "timeline.json", found[0].timeline())
-    write_json(folder / "cycles.json", entry)
-    for result in found:
-        _judge(result)
+        typer.echo(_said(result))
+    write_json(folder / "timeline.json", log.timeline)
+    write_json(folder / "cycles.json", {**log.entry(), "network_digest": digest})
+    (folder / NAME).unlink()
+    if problem is not None:
+        raise typer.Exit(FAILED)
 
 
 def _named(images: Sequence[InputImage]) -> str:
@@ -110,22 +124,14 @@ def _program(folder: Path, network: Network, wanted: ArrayConfig | None) -> Prog
     return compile_network(network, wanted or ArrayConfig())
 
 
-def _problem(result: Measurement) -> str | None:
-    return result.error or result.difference or result.model_difference
-
-
-def _judge(result: Measurement) -> None:
-    problem = _problem(result)
-    if problem is not None:
-        typer.echo(f"error: {result.network.model}, {result.image.source}: {problem}", err=True)
-        raise typer.Exit(FAILED)
-    total = result.outcome.total_cycles
+def _said(result: Measurement) -> str:
+    """An exact run in a line."""
+    total, seconds = result.outcome.total_cycles, result.outcome.seconds
     model = "no cycle model with stalls"
     if not result.conditions.stall_percent:
         model = "equal to the cycle model"
     label = "" if result.image.label is None else f" (labelled {result.image.label})"
-    seconds = result.outcome.seconds
-    typer.echo(
+    return (
         f"{total} cycles, {model}; every value exact; class {result.prediction}{label}; "
         f"{seconds:.1f} s at {total / max(seconds, 1e-9) / 1e3:.0f} kHz"
     )

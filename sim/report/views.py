@@ -240,7 +240,8 @@ def _main_cells(row: dict[str, Any]) -> list[str]:
         lost = 100 * (row["cycles_total"] - row["compute"]) / row["cycles_total"]
         waits = f"{kind.removesuffix('_wait').removeprefix('fill_')} {lost:.1f}"
     elif row["unit"] == "vector" and row["busy_cycles"]:
-        waits = f"hidden {100 * (1 - row['vector'] / row['busy_cycles']):.1f}"
+        exposed = row["vector"] + row["selector"]
+        waits = f"hidden {100 * (1 - exposed / row['busy_cycles']):.1f}"
     shape = _shape(row)
 
     def figure(name: str, digits: int) -> str:

@@ -23,8 +23,9 @@ from hw.program.compiler import compile_network
 from hw.program.files import network_digest
 from sim.images import input_image
 from sim.machine.run import Conditions
-from sim.measure import cycles_entry, measure
+from sim.measure import measure
 from sim.report.build import Report, build_report
+from sim.run_log import RunLog
 
 HERE = Path(__file__).parent
 NETWORK = HERE / "demo"
@@ -45,8 +46,9 @@ def golden_report(work: Path) -> Report:
     network = load_network(work)
     program = compile_network(network, ArrayConfig())
     result = measure(network, program, input_image(network.image, "0"), Conditions())
-    entry = {**cycles_entry([result]), "network_digest": network_digest(work)}
-    write_json(work / "cycles.json", entry)
+    log = RunLog()
+    log.add(result)
+    write_json(work / "cycles.json", {**log.entry(), "network_digest": network_digest(work)})
     report = build_report(work)
     header: dict[str, Any] = report["header"]
     return {**report, "header": {k: v for k, v in header.items() if k not in VOLATILE}}

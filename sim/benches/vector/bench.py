@@ -8,6 +8,7 @@ from typing import Any
 import cocotb
 import numpy as np
 
+from hw.config import ArrayConfig
 from hw.program.isa import OPCODES, encode
 from sim.benches.common.check import check, check_array
 from sim.benches.common.cycles import Cycles
@@ -211,25 +212,47 @@ class Checker:
             check_array("store", place, ("feature",), data, actual, cycle)
 
 
-async def run_workload(dut: Any, operations: Sequence[str], wait_chance: float) -> None:
-    """Run random operations of these kinds and check everything in every cycle."""
+async def run_workload(
+    dut: Any, operations: Sequence[str], wait_chance: float, programs: int = 1
+) -> None:
+    """Run random operations of these kinds and check everything in every cycle.
+
+    Args:
+        programs: one after another, without a reset in between.
+    """
     settings = Settings.from_env()
-    config, rng = settings.config, settings.generator()
-    workload = Workload(config, rng)
-    for number in range(OPERATIONS_A_TEST):
-        workload.draw(operations[number % len(operations)])
-    works = workload.work
-    conditions = Conditions.draw(rng, len(works), MOST_CYCLES, wait_chance)
-    plan = Planner(config, conditions).plan(works)
-    cycles = Cycles(dut)
-    memories = Memories(dut, workload)
-    driver = Driver(dut, works, plan, conditions)
-    queries = Queries(dut, works, plan, rng)
-    checker = Checker(dut, works, plan, config.vector_lanes, memories)
+    rng, cycles = settings.generator(), Cycles(dut)
     dut.push_i.value = 0
     dut.norm_write_i.value = 0
     dut.start_i.value = 0
     await cycles.reset()
+    for _ in range(programs):
+        workload = Workload(settings.config, rng)
+        for number in range(OPERATIONS_A_TEST):
+            workload.draw(operations[number % len(operations)])
+        while sum(work.params is not None for work in workload.work) % 2:
+            workload.draw("norm")  # the next program finds the same half of the parameters
+        dut.start_i.value = 1
+        await cycles.start()
+        dut.start_i.value = 0
+        await _run(dut, cycles, workload, settings.config, wait_chance, rng)
+
+
+async def _run(
+    dut: Any,
+    cycles: Cycles,
+    workload: Workload,
+    config: ArrayConfig,
+    wait_chance: float,
+    rng: np.random.Generator,
+) -> None:
+    works = workload.work
+    conditions = Conditions.draw(rng, len(works), MOST_CYCLES, wait_chance)
+    plan = Planner(config, conditions).plan(works)
+    memories = Memories(dut, workload)
+    driver = Driver(dut, works, plan, conditions)
+    queries = Queries(dut, works, plan, rng)
+    checker = Checker(dut, works, plan, config.vector_lanes, memories)
     for cycle in range(plan.windows[-1].end + AFTERWARDS):
         driver.drive(cycle)
         memories.drive()
@@ -263,6 +286,12 @@ async def softmaxes(dut: Any) -> None:
 async def selections(dut: Any) -> None:
     """Nothing waits; in place and elsewhere, some followed by a layer norm."""
     await run_workload(dut, ("selection",), wait_chance=0.0)
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def selections_of_two_programs(dut: Any) -> None:
+    """The second program starts without a package, whatever the first has dropped."""
+    await run_workload(dut, ("selection", "mean"), wait_chance=0.0, programs=2)
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")

@@ -31,7 +31,8 @@ def planned(config: ArrayConfig) -> tuple[list[Work], Plan]:
 def modelled(work: Work, start: int, config: ArrayConfig) -> tuple[int, list[int]]:
     """Last cycle of an instruction, and the cycles in which its normal word rows are written."""
     i = work.instruction
-    row = np.array([getattr(i, name) for name in FIELDS], np.int64)
+    fields = {**vars(i), "records": i.tiles}
+    row = np.array([fields[name] for name in FIELDS], np.int64)
     entry = np.zeros(6 + i.rows, np.int64)
     geometry = np.zeros(17, np.int64)
     geometry[[5, 6, 7]] = config.rows, config.cols, config.vector_lanes
