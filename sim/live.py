@@ -70,7 +70,8 @@ class LiveProgram:
         scores = np.flatnonzero(self._opcode == OPCODES["SCORE"])
         owners = (schedule.entries[i].op for i in scores)
         self._selections = [network.ops[op].name for op in owners if op is not None]
-        # The selection whose count an instruction takes: the last one whose SCORE is before it.
+        # The selection whose count an instruction takes: the last one whose SCORE is before it, or
+        # -1, where no instruction is live.
         self._number = np.searchsorted(scores, np.arange(len(table))) - 1
 
     def counts(self, live: LiveCounts) -> dict[str, IntArray]:
@@ -80,19 +81,18 @@ class LiveProgram:
             return counts
         word, rows, cols = self.config.word_bytes, self.config.rows, self.config.cols
         alive = np.array([live[name] for name in self._selections], np.int64)[self._number]
-        array, takes = self._opcode == OPCODES["MATMUL"], self._live == 1
-        softmax = self._opcode == OPCODES["SOFTMAX"]
+        takes, array = self._live == 1, self._opcode == OPCODES["MATMUL"]
         mean, select = (self._opcode == OPCODES[name] for name in ("MEAN", "SELECT"))
-        tokens = alive - np.where(mean, self._first, 0)
-        counts["tokens"] = np.where(takes, tokens, counts["tokens"])
         by_row = takes & array & (self._mode == MODES["ROWS"])
         by_column = takes & array & (self._mode == MODES["COLUMNS"])
-        counts["valid"][by_row | by_column | (takes & softmax)] = alive[
-            by_row | by_column | (takes & softmax)
-        ]
+        softmax = takes & (self._opcode == OPCODES["SOFTMAX"])
+        keys = by_row | by_column | softmax
+        tokens = alive - np.where(mean, self._first, 0)
+        counts["tokens"] = np.where(takes, tokens, counts["tokens"])
+        counts["valid"] = np.where(keys, alive, counts["valid"])
         counts["depth"][by_row] = -(-alive[by_row] // rows)
         counts["tiles"][by_column] = -(-alive[by_column] // cols)
-        counts["rows"][takes & softmax] = -(-alive[takes & softmax] // word)
+        counts["rows"][softmax] = -(-alive[softmax] // word)
         counts["tokens"][select] = counts["tokens"][np.flatnonzero(select) - 1]
         return counts
 

@@ -55,7 +55,8 @@ def compare(a: Report, b: Report) -> Comparison:
     """Cycles, density and utilization of every operation of either report, matched by name.
 
     `ratio` is a's value over b's, so a ratio of cycles above 1 says that b is faster; null where an
-    operation is in one report only, or b's value is 0.
+    operation is in one report only, or b's value is 0. `mean_cycles` is over all images of a run,
+    all else of its first one.
     """
     by_name = [{row["name"]: row for row in report["rows"]} for report in (a, b)]
     names = list(dict.fromkeys([*by_name[0], *by_name[1]]))
@@ -68,20 +69,25 @@ def compare(a: Report, b: Report) -> Comparison:
             row[column] = {"a": values[0], "b": values[1], "ratio": _ratio(*values)}
         rows.append(row)
     headers = (a["header"], b["header"])
+    totals = [_totals(header) for header in headers]
     return {
         "schema_version": SCHEMA_VERSION,
         "a": _identity(headers[0]),
         "b": _identity(headers[1]),
         "totals": {
             name: {
-                "a": headers[0][name],
-                "b": headers[1][name],
-                "ratio": _ratio(headers[0][name], headers[1][name]),
+                "a": totals[0][name],
+                "b": totals[1][name],
+                "ratio": _ratio(totals[0][name], totals[1][name]),
             }
-            for name in _TOTALS
+            for name in totals[0]
         },
         "rows": rows,
     }
+
+
+def _totals(header: dict[str, Any]) -> dict[str, float]:
+    return {"mean_cycles": header["images"]["cycles_mean"]} | {n: header[n] for n in _TOTALS}
 
 
 def _ratio(a: float | None, b: float | None) -> float | None:

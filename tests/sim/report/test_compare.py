@@ -22,6 +22,15 @@ def test_run_equals_itself(simulated: Path) -> None:
     assert {values["ratio"] for values in comparison["totals"].values()} == {1.0}
 
 
+def test_mean_over_the_images_is_compared(selected: Path) -> None:
+    report = build_report(selected)
+    slower = build_report(selected)
+    slower["header"]["images"]["cycles_mean"] *= 2
+    totals = compare(report, slower)["totals"]
+    assert totals["mean_cycles"]["ratio"] == 0.5
+    assert totals["total_cycles"]["ratio"] == 1
+
+
 def test_other_geometry_is_compared_layer_by_layer(
     simulated: Path, network_folder: Path, call: Call
 ) -> None:
