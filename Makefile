@@ -31,9 +31,11 @@ blockvit: Vision Transformers on a block-sparse systolic array
   WIDE_WORDS depth of each int16 memory, in words                        32768
   CONFIG     JSON file of other fields of ArrayConfig                    none
   CKPT       checkpoint, .safetensors or .pth                            timm's weights
+  SELECTORS  checkpoint with token selectors, or a run's folder          none
   DATA       folder of calibration images                                bundled images
   SEED       of random weights and of the choice of images               0
   IMAGE      simulated image: number of a bundled one, or a path         0
+  IMAGES     how many are simulated: from IMAGE on, or of its folder     1
   WAVES      1: keep waveforms, in OUT/waves.fst                         off
   OUT        folder of all artifacts                                     build/MODEL
   SYNTH_OUT  folder of synth.json and pnr.json                           build/synth
@@ -46,7 +48,7 @@ MODEL ?= demo
 SEED ?= 0
 PYTHON ?= python3.11
 SETTINGS := MODEL BUDGET UNIT CYCLES ENERGY METHOD BLOCK ROWS COLS LANES ACC_DEPTH ACT_WORDS \
-            WIDE_WORDS CONFIG CKPT DATA SEED IMAGE WAVES OUT SYNTH_OUT TB PYTHON
+            WIDE_WORDS CONFIG CKPT SELECTORS DATA SEED IMAGE IMAGES WAVES OUT SYNTH_OUT TB PYTHON
 
 # The value of a setting is text: a $ in it means nothing to make, here or in a make below.
 $(foreach name,$(filter-out OUT,$(SETTINGS)),$(eval override $(name) := $$(value $(name))))

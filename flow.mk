@@ -23,10 +23,11 @@ settings/config: FORCE
 settings/prune: FORCE
 	@+$(FLOW)
 	{
-	  show MODEL BUDGET UNIT CYCLES ENERGY METHOD BLOCK CKPT DATA SEED
+	  show MODEL BUDGET UNIT CYCLES ENERGY METHOD BLOCK CKPT SELECTORS DATA SEED
 	  dated "$$CKPT"
+	  dated "$$SELECTORS"
 	  dated "$$DATA"
-	  code prune 'hw/*.py' hw/program sim/cycles.py sim/events.py sim/reference.py
+	  code prune 'hw/*.py' hw/program sim/cycles.py sim/events.py sim/live.py sim/reference.py
 	} | keep $@
 
 settings/compile: FORCE
@@ -36,7 +37,7 @@ settings/compile: FORCE
 settings/run: FORCE
 	@+$(FLOW)
 	{
-	  show IMAGE WAVES
+	  show IMAGE IMAGES WAVES
 	  case $$IMAGE in *[!0-9]*) dated "$$IMAGE" ;; esac
 	  code hw 'sim/*.py' sim/cli/run.py sim/machine
 	} | keep $@
@@ -63,7 +64,8 @@ network.json: config.json settings/prune
 	tool prune run "$$MODEL" --out "$$OUT" --seed "$$SEED" --config "$$OUT/config.json" \
 	  $${BUDGET:+"--$${UNIT:-cycles}" "$$BUDGET"} $${CYCLES:+--cycles "$$CYCLES"} \
 	  $${ENERGY:+--energy "$$ENERGY"} $${METHOD:+--method "$$METHOD"} \
-	  $${BLOCK:+--block "$$BLOCK"} $${CKPT:+--ckpt "$$CKPT"} $${DATA:+--data "$$DATA"}
+	  $${BLOCK:+--block "$$BLOCK"} $${CKPT:+--ckpt "$$CKPT"} $${DATA:+--data "$$DATA"} \
+	  $${SELECTORS:+--selectors "$$SELECTORS"}
 	[ -e $@ ] || { echo "error: $$MODEL is pruned, but cannot be compiled; see $$OUT/pruned.json" >&2; exit 2; }
 
 program.json: network.json settings/compile

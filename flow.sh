@@ -45,5 +45,6 @@ compile() {
 }
 
 simulate() {
-  tool sim run "$OUT" ${IMAGE:+--image "$IMAGE"} ${WAVES:+--waves "$OUT/waves.fst"}
+  tool sim run "$OUT" ${IMAGE:+--image "$IMAGE"} ${IMAGES:+--images "$IMAGES"} \
+    ${WAVES:+--waves "$OUT/waves.fst"}
 }

@@ -31,6 +31,9 @@ class Round:
     """The budget in cycles; None when there is none."""
     predicted_cycles: int
     measured_cycles: int
+    selected: bool = False
+    """Whether tokens are selected, so that cycles differ from image to image: the prediction is the
+    mean of many, the measurement of one."""
 
     @property
     def deviation_percent(self) -> float | None:
@@ -49,9 +52,12 @@ class Round:
         """Whether a corrected aim would bring the measurement closer to the budget.
 
         Not when the prediction was right: what remains then is the size of a block. Cycles below a
-        budget that did not bind are another budget's doing.
+        budget that did not bind are another budget's doing. What one image takes says nothing about
+        a mean.
         """
         if self.deviation_percent is None or self.measured_cycles == self.predicted_cycles:
+            return False
+        if self.selected:
             return False
         over, under = self.deviation_percent, -self.deviation_percent
         return over > DEVIATION_PERCENT or (self.binding and under > DEVIATION_PERCENT)
@@ -72,7 +78,9 @@ def read_rounds(out: Path) -> list[Round]:
     names = Round.__dataclass_fields__
     try:
         entries = read_json(path, "the log of rounds", "delete it")["rounds"]
-        return [Round(**{name: entry[name] for name in names}) for entry in entries]
+        return [
+            Round(**{name: entry[name] for name in names if name in entry}) for entry in entries
+        ]
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: not a log of rounds ({error}); delete it") from error
 
@@ -98,6 +106,7 @@ def log_measurement(out: Path) -> list[Round]:
             target_cycles=report["target_cycles"],
             predicted_cycles=report["predicted_cycles"],
             measured_cycles=measured,
+            selected=bool(report.get("selectors")),
         )
     except KeyError as error:
         raise UserError(f"{out}/pruned.json: {error} is missing; prune again") from error

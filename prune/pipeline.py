@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,11 +23,13 @@ from prune.calibration.store import Store
 from prune.data import calibration_source
 from prune.models.reach import why_dense
 from prune.models.support import why_not_compilable
-from prune.prepared import SHAPE_IMAGES, Prepared, prepare
+from prune.prepared import LIVE_IMAGES, SHAPE_IMAGES, Prepared, prepare
 from prune.quantize import quantize
 from prune.report import Figures, figures, layer_rows, optimality, totals
 from prune.run_folder import FORMAT_VERSION, Pruned, describe
 from prune.settings import Settings
+from prune.tokens.access import selectors_of
+from prune.tokens.files import describe_selectors
 
 RANDOM_WARNING = "the weights are random: cycles hold, accuracy and distortion mean nothing"
 _SCALE_IMAGES = 128
@@ -69,8 +72,10 @@ def run(
     }
     attempts = partial(_attempt, settings, prepared, dense)
     limits, tried = _approach(goals, limits, partial(attempts, refit=False), _ROUNDS)
-    # Refitting may choose other blocks, of which quantization empties others.
-    _, tried = _approach(goals, limits, partial(attempts, refit=True), _REFITS)
+    # Refitting may choose other blocks, of which quantization empties others; and selectors choose
+    # by features that blocks have changed.
+    refits = _REFITS if prepared.selected is None else _ROUNDS
+    _, tried = _approach(goals, limits, partial(attempts, refit=True), refits)
     allocation, network, predicted = tried.allocation, tried.network, tried.predicted
     report = _report(settings, prepared, allocation, predicted, aims)
     if network is not None:
@@ -95,16 +100,18 @@ def _approach(
 ) -> tuple[Mapping[Unit, float], _Attempt]:
     """Move limits until an attempt within them meets the goals; the limits, and the attempt.
 
-    Where blocks are too coarse for that: the last that kept to all goals, else the first.
+    Where blocks are too coarse for that: the last that kept to all goals, else the one that missed
+    them by least.
     """
-    fitting = limits
+    fitting, excess = limits, math.inf
     for _ in range(rounds):
         tried = attempt(limits)
         missed = _missed(goals, tried)
         if not missed:
             return limits, tried
-        if min(missed.values()) > 0:
-            fitting = limits
+        over = max(0.0, *(-off / goals[unit] for unit, off in missed.items()))
+        if not over or over < excess:
+            fitting, excess = limits, over
         limits = {**limits, **{u: limits.get(u, goals[u]) + off for u, off in missed.items()}}
     return fitting, attempt(fitting)
 
@@ -135,7 +142,11 @@ def _attempt(
     images_from = calibration_source(loaded, settings.source.data)
     pixels = prepared.calibration[: _SCALE_IMAGES if refit else SHAPE_IMAGES]
     network = quantize(loaded, pixels, settings.block, images_from)
-    return _Attempt(allocation, network, figures(network, settings.config))
+    live = None
+    if prepared.selected is not None:
+        # Without the refit the weights choose tokens at random.
+        live = prepared.live() if refit else [prepared.selected.live]
+    return _Attempt(allocation, network, figures(network, settings.config, live))
 
 
 def _missed(goals: Mapping[Unit, float], tried: _Attempt) -> dict[Unit, float]:
@@ -158,7 +169,7 @@ def _report(
     aims: Mapping[Unit, float] | None,
 ) -> dict[str, Any]:
     model = prepared.loaded.model
-    dense = None if prepared.dense is None else figures(prepared.dense, settings.config)
+    dense = None if prepared.plain is None else figures(prepared.plain, settings.config)
     flops = prepared.cost("flops")
     report: dict[str, Any] = {
         "format": FORMAT_VERSION,
@@ -180,6 +191,8 @@ def _report(
             {"name": name, "reason": reason} for name, reason in why_dense(model).items() if reason
         ],
     }
+    if selectors_of(model):
+        report["selectors"] = describe_selectors(model, prepared.inputs[:LIVE_IMAGES])
     if dense is None:
         report["why_not_compiled"] = why_not_compilable(model)
     if prepared.loaded.random:

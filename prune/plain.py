@@ -1,4 +1,7 @@
-"""Pruned weights in a plain model of timm: `apply` into one at hand, `load_pruned` a new one."""
+"""Pruned weights in a model of timm: `apply` into one at hand, `load_pruned` a new one.
+
+A run with token selectors gives them to the model, see `prune.tokens`.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from prune.models import load_model
 from prune.models.checkpoint import State, load_state, read_checkpoint
 from prune.models.names import DEMO, parse_name
 from prune.run_folder import read_report
+from prune.tokens.access import attach_saved_
 
 WEIGHTS, MASKS, REPORT = "pruned.safetensors", "masks.safetensors", "pruned.json"
 
@@ -33,7 +37,7 @@ def apply(model: nn.Module, source: str | Path) -> nn.Module:
     """Load pruned weights into `model` in place, all of them, and check the masks.
 
     Args:
-        model: as `timm.create_model` builds it.
+        model: as `timm.create_model` builds it; gets the run's token selectors.
         source: OUT folder of a pruning run, or a checkpoint with `masks.safetensors` and
             `pruned.json` beside it.
 
@@ -46,12 +50,13 @@ def apply(model: nn.Module, source: str | Path) -> nn.Module:
     weights = weights_path(Path(source))
     state = read_checkpoint(weights)
     check_masks(state, weights)
+    attach_saved_(model, state)
     load_state(model, state, weights, type(model).__name__)
     return model
 
 
 def load_pruned(source: str | Path, name: str | None = None) -> nn.Module:
-    """A new plain model with pruned weights, in evaluation mode.
+    """A new model with pruned weights and the run's token selectors, in evaluation mode.
 
     Args:
         source: as for `apply`.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from statistics import mean
 from typing import Any
 
 from numpy.typing import NDArray
@@ -30,11 +32,25 @@ from prune.models import LoadedModel, load_model
 from prune.models.support import why_not_compilable
 from prune.quantize import normalize, quantize
 from prune.settings import Source
-from prune.tokens.access import same_shapes
-from prune.tokens.files import load_selected
+from prune.tokens import detach_
+from prune.tokens.access import same_shapes, selectors_of
+from prune.tokens.files import live_counts, load_selected
+from sim.live import LiveCounts
 
 SHAPE_IMAGES = 2
 """Images that calibrate a network of which only shapes and zeros count."""
+LIVE_IMAGES = 64
+"""Calibration images that live tokens are counted on, at most."""
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What a model with token selectors is priced by."""
+
+    plain: Network
+    """The dense network without them."""
+    live: LiveCounts
+    """Tokens that they leave of the mean calibration image, before pruning."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +61,22 @@ class Prepared:
     calibration: Tensor
     """(N, channels, height, width), pixels in [0, 1]."""
     dense: Network | None
-    """Quantized before pruning; None: the model has no integer form. Only shapes and zeros count,
-    so few images calibrated it."""
+    """Quantized before pruning, with its token selectors; None: the model has no integer form.
+    Only shapes and zeros count, so few images calibrated it."""
     method: BlockMethod
     config: ArrayConfig
     layers: list[PrunableLayer]
     rankings: dict[str, Ranking]
     store: Store = field(default_factory=Store)
     """Of what the method has finished."""
+    selected: Selected | None = None
+    """Of a model with token selectors that has an integer form."""
     _costs: dict[Unit, Cost] = field(default_factory=dict, repr=False)
+
+    @property
+    def plain(self) -> Network | None:
+        """The dense network without its selectors: what budgets are shares of."""
+        return self.dense if self.selected is None else self.selected.plain
 
     @property
     def inputs(self) -> Tensor:
@@ -80,6 +103,15 @@ class Prepared:
         aims = aims or {}
         given = [Budget(share, self.cost(unit), aims.get(unit)) for unit, share in budgets.items()]
         return spend(given, self.layers, self.rankings, self.method.min_keep)
+
+    def mean_live(self) -> LiveCounts:
+        """Tokens that the selectors leave of the mean calibration image, as the model is now."""
+        images = self.live()
+        return {name: round(mean(image[name] for image in images)) for name in images[0]}
+
+    def live(self) -> list[LiveCounts]:
+        """The same of each image."""
+        return live_counts(self.loaded.model, self.inputs[:LIVE_IMAGES])
 
     @property
     def units(self) -> tuple[Unit, ...]:
@@ -119,12 +151,21 @@ class Prepared:
     def _on_machine(self) -> dict[Unit, Cost]:
         if self.dense is None:
             self.loaded.compilable()
-            raise AssertionError("a model that compiles was not quantized")
-        machine = Machine(self.dense, self.config)
-        cycles = CycleCost(machine)
-        return {"cycles": cycles, "energy": EnergyCost(machine, cycles)}
+        assert self.dense is not None, "a model that compiles was not quantized"
+        assert self.plain is not None
+        plain = Machine(self.plain, self.config)
+        cycles = CycleCost(plain)
+        energy = EnergyCost(plain, cycles)
+        if self.selected is not None:
+            machine = Machine(self.dense, self.config, self.selected.live)
+            cycles = CycleCost(machine, cycles.dense)
+            energy = EnergyCost(machine, cycles, energy.dense)
+        return {"cycles": cycles, "energy": energy}
 
     def _flops(self) -> Cost:
+        if self.selected is not None and self.dense is not None:
+            whole = FlopCost.of_network(self.selected.plain).dense
+            return FlopCost.of_network(self.dense, self.selected.live, whole)
         if self.dense is not None:
             return FlopCost.of_network(self.dense)
         return FlopCost.of_model(self.loaded.model, self.inputs[0])
@@ -158,7 +199,12 @@ def prepare(
     compiles = why_not_compilable(loaded.model) is None
     dense = quantize(loaded, calibration[:SHAPE_IMAGES], block) if compiles else None
     layers = prunable_layers(loaded.model, block)
-    return rank(loaded, calibration, dense, method, config, layers, objective, progress)
+    prepared = rank(loaded, calibration, dense, method, config, layers, objective, progress)
+    if dense is None or not selectors_of(loaded.model):
+        return prepared
+    without = replace(loaded, model=detach_(deepcopy(loaded.model)))
+    plain = quantize(without, calibration[:SHAPE_IMAGES], block)
+    return replace(prepared, selected=Selected(plain, prepared.mean_live()))
 
 
 def load_source(source: Source, to_compile: bool = False) -> LoadedModel:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import mean
 from typing import Any
 
 from hw.config import ArrayConfig
@@ -13,6 +14,10 @@ from prune.allocation.budget import FIGURES, Unit
 from prune.allocation.spend import Allocation
 from sim.cycles import CycleModel
 from sim.energy import operation_energies
+from sim.live import LiveCounts
+
+_ENERGY_IMAGES = 16
+"""The energy of an image takes much longer to tell than its cycles."""
 
 
 @dataclass(frozen=True)
@@ -23,16 +28,35 @@ class Figures:
     by_op: dict[Unit, Mapping[str, float]]
 
 
-def figures(network: Network, config: ArrayConfig) -> Figures:
-    """Cycles and microjoules of a network, its kept tiles being those with a weight."""
+def figures(
+    network: Network, config: ArrayConfig, images: Sequence[LiveCounts] | None = None
+) -> Figures:
+    """Cycles and microjoules of a network, its kept tiles being those with a weight.
+
+    Args:
+        network: to be run.
+        config: the array.
+        images: live counts of images, whose mean the costs are, the energy that of the first few;
+            None: no token is dropped.
+    """
     model = CycleModel(network, config)
     kept = kept_tiles(network, model.schedule)
-    cycles = model.evaluate(kept)
-    energies = operation_energies(network, model, kept)
-    return Figures(
-        {"cycles": cycles.total, "energy": sum(energies.values())},
-        {"cycles": cycles.by_op, "energy": energies},
+    counts: Sequence[LiveCounts | None] = images or [None]
+    runs = [model.evaluate(kept, live) for live in counts]
+    cycles, total = _mean([run.by_op for run in runs]), mean(run.total for run in runs)
+    energies = _mean(
+        [operation_energies(network, model, kept, live) for live in counts[:_ENERGY_IMAGES]]
     )
+    return Figures(
+        {"cycles": total, "energy": sum(energies.values())}, {"cycles": cycles, "energy": energies}
+    )
+
+
+def _mean(images: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
+    """By operation, over the images."""
+    if len(images) == 1:
+        return images[0]
+    return {op: mean(image[op] for image in images) for op in images[0]}
 
 
 def totals(

@@ -49,6 +49,7 @@ _INFO = (
     "objective",
     "budgets",
     "block",
+    "selectors",
     *(f"{kind}_{FIGURES[unit]}" for kind in ("dense", "target", "predicted") for unit in FIGURES),
 )
 

@@ -77,6 +77,11 @@ def test_second_run_redoes_nothing(out: Path) -> None:
     ("change", "stages"),
     [
         (("IMAGE=7",), ["simulate", "close", "report"]),
+        (("IMAGES=2",), ["simulate", "close", "report"]),
+        (
+            ("SELECTORS=some 'selectors'.safetensors",),
+            ["prune", "compile", "simulate", "close", "report"],
+        ),
         (("BUDGET=0.7",), ["prune", "compile", "simulate", "close", "report"]),
         (("COLS=8",), ["config", "prune", "compile", "simulate", "close", "report"]),
     ],

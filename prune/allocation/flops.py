@@ -9,33 +9,48 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from hw.ir import Network
+from hw.ir import ARRAY_OPS, Network
 from prune.allocation.budget import Unit
 from prune.blocks import BlockMask, PrunableLayer
 from prune.models.reach import uses
-from sim.work import dense_macs, product
+from sim.live import LiveCounts, all_live, tensor_tokens
+from sim.work import product
 
 
 class FlopCost:
     """Multiply-accumulates of linear layers and of what is between; kept blocks count in full.
 
     Args:
-        dense: of the network with every block.
+        whole: of the network with every block.
         tokens: rows that stream through every linear layer, by name.
+        dense: cost that budgets are shares of; None: `whole`.
     """
 
     unit: Unit = "flops"
 
-    def __init__(self, dense: int, tokens: Mapping[str, int]) -> None:
+    def __init__(self, whole: int, tokens: Mapping[str, int], dense: float | None = None) -> None:
         self._tokens = dict(tokens)
-        self.dense: float = dense
+        self._whole = whole
+        self.dense: float = whole if dense is None else dense
 
     @classmethod
-    def of_network(cls, network: Network) -> FlopCost:
-        """The cost of an integer network: its linear layers and the products of attention."""
-        return cls(
-            dense_macs(network), {op.name: product(network, op).m for op in network.linears()}
-        )
+    def of_network(
+        cls, network: Network, live: LiveCounts | None = None, dense: float | None = None
+    ) -> FlopCost:
+        """The cost of an integer network: its linear layers and the products of attention.
+
+        Args:
+            live: tokens that its selectors leave; None: all stay.
+            dense: as for the class.
+        """
+        tokens = tensor_tokens(network, all_live(network) if live is None else live)
+        work = {
+            op.name: product(network, op, tokens[op.inputs[0]])
+            for op in network.ops
+            if isinstance(op, ARRAY_OPS)
+        }
+        whole = sum(found.macs for found in work.values())
+        return cls(whole, {op.name: work[op.name].m for op in network.linears()}, dense)
 
     @classmethod
     def of_model(cls, model: nn.Module, image: Tensor) -> FlopCost:
@@ -67,4 +82,4 @@ class FlopCost:
             self._tokens[name] * int((mask.grid.elements() * ~mask.keep).sum())
             for name, mask in masks.items()
         )
-        return self.dense - removed
+        return self._whole - removed

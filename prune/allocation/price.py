@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.config import ArrayConfig
-from hw.ir import Network, Op
+from hw.ir import Network
 from hw.program.schedule import Kept
 from prune.allocation.budget import Unit
 from prune.allocation.tiles import TileMap
@@ -21,18 +21,30 @@ from prune.blocks import BlockGrid, BlockMask, PrunableLayer
 from sim.activity import Activity, matmul_activity, operation_activities
 from sim.cycles import CycleModel, NetworkCycles, tile_cycles
 from sim.energy import energy
+from sim.live import LiveCounts, LiveProgram, all_live, tensor_tokens
 
 
 class Machine:
-    """A network on an array: kept tiles and cycles of any masks."""
+    """A network on an array: kept tiles and cycles of any masks.
 
-    def __init__(self, network: Network, config: ArrayConfig) -> None:
+    Args:
+        network: whose weights and shapes count.
+        config: the array.
+        live: tokens that its selectors leave; None: all stay.
+    """
+
+    def __init__(
+        self, network: Network, config: ArrayConfig, live: LiveCounts | None = None
+    ) -> None:
         self.network = network
+        self.live = all_live(network) if live is None else live
         self.config = config
         self.model = CycleModel(network, config)
         self.linears = list(network.linears())
-        self.tokens = {op.name: network.tensors[op.inputs[0]].tokens for op in self.linears}
-        """Rows that stream through every linear layer, by its name."""
+        tokens = tensor_tokens(network, self.live)
+        self.tokens = {op.name: tokens[op.inputs[0]] for op in self.linears}
+        """Rows that stream through every linear layer, by its name: one takes a cycle in each tile,
+        and one to be stored."""
         self._maps: dict[tuple[str, BlockGrid], TileMap] = {}
         self._last: tuple[bytes, NetworkCycles] | None = None
 
@@ -52,7 +64,7 @@ class Machine:
         """Of the network with these tiles; asked again for the same, it does not count again."""
         key = b"".join(tiles.tobytes() for tiles in kept.values())
         if self._last is None or self._last[0] != key:
-            self._last = key, self.model.evaluate(kept)
+            self._last = key, self.model.evaluate(kept, self.live)
         return self._last[1]
 
 
@@ -62,14 +74,17 @@ class CycleCost:
     The total is exact. What a block saves is that of its tiles, but none once the layer's results
     take longer to store than to compute: the compiler spreads the output tiles so that one goes on
     during the other.
+
+    Args:
+        machine: the network on its array.
+        dense: cost that budgets are shares of; None: that of the network with every block.
     """
 
     unit: Unit = "cycles"
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, dense: float | None = None) -> None:
         self._machine = machine
-        self._storing = {op.name: _storing_cycles(machine.network, op) for op in machine.linears}
-        self.dense: float = self.total({})
+        self.dense: float = self.total({}) if dense is None else dense
 
     def saved(self, layer: PrunableLayer, order: NDArray[np.int64]) -> NDArray[np.float64]:
         config, tokens = self._machine.config, self._machine.tokens[layer.name]
@@ -78,7 +93,7 @@ class CycleCost:
             tile_cycles(config, tokens)
         )
         left = computing.sum() - np.concatenate([[0.0], np.cumsum(computing)])
-        cycles = np.maximum(left, out_tiles.sum() * float(self._storing[layer.name]))
+        cycles = np.maximum(left, out_tiles.sum() * float(tokens))
         return cycles[0] - cycles
 
     def total(self, masks: Mapping[str, BlockMask]) -> float:
@@ -91,20 +106,25 @@ class EnergyCost:
     An operation's activity grows by the same for every kept tile, and the clock and leakage by the
     same in every cycle; so the total is that of `sim.energy` but for rounding, and what a block
     saves is exact in its tiles and as good as `CycleCost` in its cycles.
+
+    Args:
+        machine: the network on its array.
+        cycles: its cycles.
+        dense: as for `CycleCost`.
     """
 
     unit: Unit = "energy"
 
-    def __init__(self, machine: Machine, cycles: CycleCost) -> None:
+    def __init__(self, machine: Machine, cycles: CycleCost, dense: float | None = None) -> None:
         self._machine = machine
         self._cycles = cycles
         config, network, schedule = machine.config, machine.network, machine.model.schedule
         none = {name: np.zeros_like(tiles) for name, tiles in machine.kept({}).items()}
-        activities = operation_activities(network, schedule, none).values()
+        activities = operation_activities(network, schedule, none, machine.live).values()
         self._empty = energy(sum(activities, Activity()), 0, config).total
         self._cycle = energy(Activity(), 1, config).total
         self._tile = _tile_energies(machine)
-        self.dense: float = self.total({})
+        self.dense: float = self.total({}) if dense is None else dense
 
     def saved(self, layer: PrunableLayer, order: NDArray[np.int64]) -> NDArray[np.float64]:
         tiles = np.outer(*_tiles(layer.grid, self._machine.config)).ravel()[order]
@@ -128,18 +148,15 @@ def _tile_energies(machine: Machine) -> dict[str, NDArray[np.float64]]:
     """(output tiles): microjoules of one more kept tile, without its cycles, by linear layer."""
     config, network = machine.config, machine.network
     found = {name: np.zeros(tiles.shape[1]) for name, tiles in machine.kept({}).items()}
-    for entry in machine.model.schedule.entries:
+    schedule = machine.model.schedule
+    taken = LiveProgram(network, schedule).instructions(machine.live)
+    for entry, instruction in zip(schedule.entries, taken, strict=True):
         name = None if entry.op is None else network.ops[entry.op].name
-        if entry.instruction.is_matmul and name in found:
-            none, one = (matmul_activity(entry.instruction, (n,), config) for n in (0, 1))
+        if instruction.is_matmul and name in found:
+            none, one = (matmul_activity(instruction, (n,), config) for n in (0, 1))
             uj = energy(one, 0, config).total - energy(none, 0, config).total
             found[name][list(entry.tiles)] += uj
     return found
-
-
-def _storing_cycles(network: Network, op: Op) -> int:
-    """Cycles in which the results of one output tile are stored: one a token."""
-    return network.tensors[op.output].tokens
 
 
 def masked(network: Network, masks: Mapping[str, BlockMask]) -> Network:

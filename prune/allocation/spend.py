@@ -99,7 +99,6 @@ class _Search:
     ) -> None:
         self._budgets = budgets
         self._limits = np.array([budget.limit for budget in budgets])
-        self._dense = np.array([budget.cost.dense for budget in budgets])
         self._layers = layers
         self._rankings = rankings
         self._min_keep = min_keep
@@ -153,7 +152,7 @@ class _Search:
         """
         low = np.zeros(len(self._limits))
         high = np.sum([curve.saved[:, -1] for curve in self._curves.values()], axis=0)
-        required = self._dense - self._limits
+        required = self.costs(self.dense()) - self._limits
         least_harm, binding = np.inf, np.ones(len(self._limits), bool)
         for attempt in range(_ATTEMPTS):
             division = allocate(self._curves, required.tolist())

@@ -14,6 +14,7 @@ from prune.cli.latency import latency
 from prune.cli.methods import compare_methods
 from prune.cli.run import run_command
 from prune.cli.sweep import sweep_command
+from prune.cli.tokens import tokens_command
 from prune.cli.views import show
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command("run")(run_command)
 app.command("close")(close)
 app.command("finetune")(finetune_command)
+app.command("tokens")(tokens_command)
 app.command("compare-units")(compare_units)
 app.command("compare-methods")(compare_methods)
 app.command("compare-tokens")(compare_tokens_command)

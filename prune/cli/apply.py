@@ -13,6 +13,8 @@ from hw.artifacts import replacing, write_tensors
 from hw.errors import UserError
 from prune.cli.tables import say
 from prune.plain import check_masks, load_pruned, model_name, timm_call, weights_path
+from prune.tokens import detach_
+from prune.tokens.access import selectors_of
 
 _SUFFIXES = (".pth", ".safetensors")
 
@@ -34,6 +36,9 @@ def apply_command(
         raise UserError(f"--out {out}: is the checkpoint to read; choose another name")
     name = model or model_name(weights)
     plain = load_pruned(weights, name)
+    selectors = selectors_of(plain)
+    if selectors:
+        detach_(plain)
     zeros = check_masks(plain.state_dict(), weights)
     call = timm_call(name, plain)
     state = {key: tensor.detach() for key, tensor in plain.state_dict().items()}
@@ -48,6 +53,13 @@ def apply_command(
         console,
         f"{out}: {zeros.zero:,} of {zeros.total:,} weights in linear layers are 0 ({share:.1%})",
     )
+    if selectors:
+        blocks = ", ".join(map(str, selectors))
+        say(
+            console,
+            f"without the token selectors before blocks {blocks}: timm has none, so that no token "
+            f"is dropped; prune.load_pruned({str(source)!r}) has them",
+        )
     say(console, f"model = {_constructor(call)}")
     say(console, f"timm.models.load_checkpoint(model, {str(out)!r})")
 

@@ -12,11 +12,14 @@ from prune import loop, pipeline
 from prune.cli import options
 from prune.cli.progress import finished_layers
 from prune.cli.tables import print_report
+from prune.data import calibration_images
 from prune.methods import DEFAULT_METHOD
 from prune.methods.power import check_objective
 from prune.run_folder import write
 from prune.settings import Settings, Source
+from prune.tokens.access import selectors_of
 from prune.views import write_views
+from prune.views.tokens import SHOWN, write_tokens
 
 
 def run_command(
@@ -35,13 +38,19 @@ def run_command(
     data: options.Data = None,
     seed: options.Seed = 0,
     images: options.Images = None,
+    selectors: Annotated[
+        Path | None,
+        typer.Option(
+            help="Token selectors: a checkpoint of theirs or of the whole model, or a run's folder."
+        ),
+    ] = None,
 ) -> None:
     """Prune MODEL's weight blocks to one or several budgets, quantize it, and write all into OUT.
 
     A budget is a share, in (0, 1], of what the dense network takes.
     """
     array, shape = options.geometry(block, rows, cols, config)
-    source = Source(model, ckpt, data, seed, images)
+    source = Source(model, ckpt, data, seed, images, selectors)
     settings = Settings(
         source,
         options.budgets(cycles, energy, flops),
@@ -55,5 +64,7 @@ def run_command(
         pruned = pipeline.run(settings, progress=progress)
         write(pruned, out)
     write_views(out)
+    if selectors_of(pruned.loaded.model):
+        write_tokens(out, pruned.loaded, calibration_images(pruned.loaded, data, SHOWN, seed))
     loop.forget(out)
     print_report(console, pruned.report)

@@ -45,6 +45,12 @@ def print_report(console: Console, report: dict[str, Any]) -> None:
     for row in rows:
         layers.add_row(*(column.text(row) for column in columns))
     show_whole(console, layers)
+    for entry in report.get("selectors", ()):
+        say(
+            console,
+            f"tokens selected before block {entry['block']}: {entry['rate']:.1%} of the patches "
+            f"stay, {entry['tokens']:.1f} tokens (threshold {entry['threshold']:.3f})",
+        )
     if report["left_dense"]:
         say(console, f"left dense: {_counted(row['reason'] for row in report['left_dense'])}")
     for unit, figure in FIGURES.items():
@@ -91,7 +97,9 @@ def print_rounds(console: Console, rounds: Sequence[Round]) -> None:
         )
     console.print(log)
     deviation = rounds[-1].deviation_percent
-    if deviation is None:
+    if rounds[-1].selected:
+        say(console, "closed: the budget holds for the mean image, each takes what its tokens take")
+    elif deviation is None:
         say(console, "no budget is in cycles: nothing to correct")
     elif deviation < 0 and not rounds[-1].binding:
         say(console, "closed: another budget than that in cycles decided")

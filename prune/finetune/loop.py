@@ -52,8 +52,19 @@ class Trainer:
         teacher: LoadedModel | None,
         masks: dict[str, BlockMask],
         data: Data,
-        calibration: Tensor,
+        calibration: Tensor | None,
     ) -> None:
+        """Set everything up for the first step.
+
+        Args:
+            recipe: of the training, with its precision decided.
+            accelerator: of this process.
+            student: to train.
+            teacher: the dense model; None: no distillation.
+            masks: of the student's layers.
+            data: images.
+            calibration: pixels in [0, 1] (N, C, H, W), for training in integers.
+        """
         processes = accelerator.num_processes
         if recipe.batch_size % processes:
             raise UserError(
@@ -65,7 +76,9 @@ class Trainer:
         self.steps = recipe.steps or max(round(recipe.epochs * self.steps_per_epoch), 1)
         model = student.model.to(accelerator.device).requires_grad_(True)
         self._unfused = suit_device_(model, accelerator.device)
-        self.qat = QuantizationAware(student, calibration) if recipe.qat else None
+        self.qat = None
+        if recipe.qat and calibration is not None:
+            self.qat = QuantizationAware(student, calibration)
         self._masks = FixedMasks(model, masks)
         self._transform = augmentation(student, recipe)
         optimizer = self._make_optimizer(model)
@@ -122,6 +135,7 @@ class Trainer:
             images, target = self._mixup(images, labels)
         value = self._loss(images, target)
         self.accelerator.backward(value)
+        self._gradients_ready()
         self._masks.clear_gradients_()
         self.accelerator.clip_grad_norm_(self._model.parameters(), self.recipe.gradient_clip)
         self._optimizer.step()
@@ -142,6 +156,9 @@ class Trainer:
         with self.accelerator.autocast():
             logits = self._model(images)
         return loss(self.recipe, logits, target, taught)
+
+    def _gradients_ready(self) -> None:
+        """Called before the gradients are used."""
 
     @torch.no_grad()
     def _taught(self, images: Tensor) -> Tensor | None:
@@ -205,9 +222,14 @@ class Trainer:
             "loss": mean,
             "held_out_top1": self.top1(model),
             "images_per_second": round(speed, 1),
+            **self._figures(),
         }
         model.train()
         self.log.append(entry)
+
+    def _figures(self) -> dict[str, Any]:
+        """More about the last measurement on held-out images."""
+        return {}
 
     def _check_loss(self) -> None:
         last = self.log[-1]["loss"] if self.log else 0.0
@@ -272,4 +294,6 @@ def _mixup(recipe: Recipe, student: LoadedModel, processes: int) -> Mixup | None
 def _line(entry: dict[str, Any]) -> str:
     top1 = entry["held_out_top1"]
     measured = "" if top1 is None else f", held-out top-1 {top1:.2%}"
+    if "cycles_share" in entry:
+        measured += f" at {entry['cycles_share']:.1%} of the cycles"
     return f"epoch {entry['epoch']:.3g}, step {entry['step']}: loss {entry['loss']:.4f}{measured}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from timm.optim import create_optimizer_v2, list_optimizers
 from timm.scheduler import create_scheduler_v2
@@ -114,8 +114,8 @@ class Recipe:
         if self.optimizer not in list_optimizers():
             raise UserError(f"optimizer {self.optimizer!r}: timm has none of this name, use adamw")
 
-    @staticmethod
-    def of(path: Path | None, given: Mapping[str, Any]) -> Recipe:
+    @classmethod
+    def of(cls, path: Path | None, given: Mapping[str, Any]) -> Self:
         """From a JSON file of fields, if any, and the values of `given` that are not None.
 
         Raises:
@@ -124,13 +124,13 @@ class Recipe:
         entries: Any = {} if path is None else read_json(path, "a JSON object of recipe fields")
         if not isinstance(entries, dict):
             raise UserError(f"{path}: expected a JSON object of recipe fields, as {{'lr': 1e-4}}")
-        kinds = {field.name: str(field.type) for field in fields(Recipe)}
+        kinds = {field.name: str(field.type) for field in fields(cls)}
         for name, value in entries.items():
             if name not in kinds:
                 raise UserError(f"{path}: no field {name!r}; known are {', '.join(kinds)}")
             if not _fits(value, kinds[name]):
                 raise UserError(f"{path}: {name}={value!r}: expected {kinds[name]}")
-        return Recipe(**entries | {key: value for key, value in given.items() if value is not None})
+        return cls(**entries | {key: value for key, value in given.items() if value is not None})
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

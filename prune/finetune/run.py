@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from prune.models.support import why_not_compilable
 from prune.quantize import quantize
 from prune.report import figures, layer_costs
 from prune.run_folder import Pruned, describe, write
+from sim.live import LiveCounts
 
 LOG = "finetune.json"
 
@@ -95,7 +97,11 @@ def trained_weights(run: PruningRun, trainer: Trainer, how: str, images: str) ->
 
 
 def write_trained(
-    run: PruningRun, entries: dict[str, Any], out: Path, log_file: str
+    run: PruningRun,
+    entries: dict[str, Any],
+    out: Path,
+    log_file: str,
+    images: Sequence[LiveCounts] | None = None,
 ) -> dict[str, Any]:
     """Quantize the trained student, and write the artifacts of a pruning run.
 
@@ -104,6 +110,7 @@ def write_trained(
         entries: of the report, beside the run's own; one of them is the log.
         out: folder.
         log_file: name of the log in it, and of its entry in the report, as in `finetune.json`.
+        images: live tokens of images, whose mean costs are predicted; None: all stay.
 
     Returns:
         The report.
@@ -114,9 +121,9 @@ def write_trained(
     if why_not_compilable(student.model) is None:
         images_from = calibration_source(student, settings.source.data)
         network = quantize(student, run.calibration, settings.block, images_from)
-        predicted = figures(network, settings.config)
+        predicted = figures(network, settings.config, images)
         report |= {
-            "predicted_cycles": predicted.total["cycles"],
+            "predicted_cycles": round(predicted.total["cycles"]),
             "predicted_energy_uj": predicted.total["energy"],
             "layers": [
                 row | layer_costs("predicted", predicted, row["name"])

@@ -14,6 +14,7 @@ from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
 from prune.models.image_shape import pretrained_config
+from prune.tokens.access import selectors_of
 
 LEAST_LINEAR = 0.5
 """Share of a transformer's weights that its linear layers hold at least."""
@@ -96,6 +97,8 @@ def _outside_blocks(model: VisionTransformer) -> str | None:
         return f"the non-square patch {embed.patch_size}"
     if model.attn_pool is not None:
         return "attention pooling"
+    if hasattr(model, "selectors") and not selectors_of(model):
+        return "a reduction of tokens without learned selectors"
     if model.global_pool not in ("token", "avg"):
         return f"the pooling {model.global_pool!r}"
     if not (_is_layernorm(model.norm_pre) or _is(model.norm_pre, nn.Identity)):

@@ -129,7 +129,11 @@ class SoftCycles:
         Raises:
             KeyError: on a name that is no operation on the array, or no linear layer for `keep`.
         """
-        return torch.stack(list(self.by_op(keep, tokens).values())).sum() + self._beside
+        return self.total(self.by_op(keep, tokens))
+
+    def total(self, cycles: Mapping[str, Tensor]) -> Tensor:
+        """Cycles of the network whose operations on the array take `cycles`."""
+        return torch.stack(list(cycles.values())).sum() + self._beside
 
     def by_op(
         self,

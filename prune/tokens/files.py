@@ -14,6 +14,7 @@ from prune.models import LoadedModel, load_model
 from prune.models.checkpoint import load_state, read_checkpoint
 from prune.tokens.access import PREFIX, attach_saved_, selectors_of
 from prune.tokens.recording import recording
+from sim.live import LiveCounts
 
 _BATCH = 16
 _RUN_WEIGHTS = "pruned.safetensors"
@@ -88,6 +89,15 @@ def live_tokens(model: nn.Module, images: Tensor) -> dict[int, Live]:
     }
 
 
+def live_counts(model: nn.Module, images: Tensor) -> list[LiveCounts]:
+    """What the selectors leave of each image, as the cycle model takes it; {} in a plain model."""
+    live = live_tokens(model, images)
+    return [
+        {f"{PREFIX}{block}.select": int(found.tokens[n]) for block, found in live.items()}
+        for n in range(len(images))
+    ]
+
+
 def describe_selectors(model: nn.Module, images: Tensor) -> list[dict[str, Any]]:
     """An entry a selector: block, threshold, and the mean share of patches that stay, its rate.
 
@@ -98,7 +108,7 @@ def describe_selectors(model: nn.Module, images: Tensor) -> list[dict[str, Any]]
     return [
         {
             "block": block,
-            "threshold": float(selector.threshold),
+            "threshold": round(float(selector.threshold), 6),
             "rate": float(live[block].patches.mean()),
             "tokens": float(live[block].tokens.mean()),
         }

@@ -80,8 +80,8 @@ class TokenSelector(nn.Module):
         return torch.tensor(self.threshold, dtype=torch.float32)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Take over the threshold of a state dict, but for the rounding to float32."""
-        self.threshold = round(float(state), 6)
+        """Take over the threshold of a state dict, a float32."""
+        self.threshold = float(state)
 
     def _by_head(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1))

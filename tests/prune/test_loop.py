@@ -76,6 +76,14 @@ def test_another_round_is_asked_for_when_it_would_help(result: Round, another: b
     assert result.needs_another == another
 
 
+def test_an_image_says_nothing_about_the_mean_of_selected_tokens(tmp_path: Path) -> None:
+    write(tmp_path, 1300, {"selectors": [{"block": 3}]})
+    (found,) = log_measurement(tmp_path)
+    assert found.deviation_percent == pytest.approx(30.0)
+    assert not found.needs_another
+    assert read_rounds(tmp_path) == [found]
+
+
 def test_measurement_older_than_the_network_is_refused(tmp_path: Path) -> None:
     write(tmp_path, 1000)
     os.utime(tmp_path / "cycles.json", (1, 1))

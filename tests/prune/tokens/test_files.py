@@ -42,7 +42,8 @@ def alone(whole: Path) -> Path:
 def test_a_checkpoint_brings_its_selectors_and_thresholds_along(whole: Path) -> None:
     loaded = load_model("demo", whole)
     found = selectors_of(loaded.model)
-    assert {block: selector.threshold for block, selector in found.items()} == {1: 0.3, 3: 0.6}
+    thresholds = {block: selector.threshold for block, selector in found.items()}
+    assert thresholds == pytest.approx({1: 0.3, 3: 0.6})
     assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
 
 
