@@ -9,12 +9,15 @@ from typing import Any
 
 from hw.config import ArrayConfig
 from hw.ir import Network
-from hw.program.schedule import Kept, kept_tiles
+from hw.program.schedule import kept_tiles
 from prune.allocation.budget import FIGURES, Unit
 from prune.allocation.spend import Allocation
 from sim.cycles import CycleModel
 from sim.energy import operation_energies
 from sim.live import LiveCounts
+
+_ENERGY_IMAGES = 16
+"""The energy of an image takes much longer to tell than its cycles."""
 
 
 @dataclass(frozen=True)
@@ -33,32 +36,27 @@ def figures(
     Args:
         network: to be run.
         config: the array.
-        images: live counts of images, whose mean the costs are; None: no token is dropped.
+        images: live counts of images, whose mean the costs are, the energy that of the first few;
+            None: no token is dropped.
     """
     model = CycleModel(network, config)
     kept = kept_tiles(network, model.schedule)
     counts: Sequence[LiveCounts | None] = images or [None]
-    found = [_figures(network, model, kept, live) for live in counts]
-    if len(found) == 1:
-        return found[0]
+    runs = [model.evaluate(kept, live) for live in counts]
+    cycles, total = _mean([run.by_op for run in runs]), mean(run.total for run in runs)
+    energies = _mean(
+        [operation_energies(network, model, kept, live) for live in counts[:_ENERGY_IMAGES]]
+    )
     return Figures(
-        {unit: mean(each.total[unit] for each in found) for unit in found[0].total},
-        {
-            unit: {op: mean(each.by_op[unit][op] for each in found) for op in by_op}
-            for unit, by_op in found[0].by_op.items()
-        },
+        {"cycles": total, "energy": sum(energies.values())}, {"cycles": cycles, "energy": energies}
     )
 
 
-def _figures(
-    network: Network, model: CycleModel, kept: Mapping[str, Kept], live: LiveCounts | None
-) -> Figures:
-    cycles = model.evaluate(kept, live)
-    energies = operation_energies(network, model, kept, live)
-    return Figures(
-        {"cycles": cycles.total, "energy": sum(energies.values())},
-        {"cycles": cycles.by_op, "energy": energies},
-    )
+def _mean(images: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
+    """By operation, over the images."""
+    if len(images) == 1:
+        return images[0]
+    return {op: mean(image[op] for image in images) for op in images[0]}
 
 
 def totals(

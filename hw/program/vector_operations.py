@@ -187,7 +187,5 @@ class VectorLowering(OpLowering):
                 f"{self.network.model}: the result {name} has as many tokens as a selector leaves; "
                 "end the network with one token or their mean"
             )
-        return replace(
-            self.vector("STORE", len(self.network.ops) - 1, place, None, (0, place.tokens)),
-            output=None,
-        )
+        last = len(self.network.ops) - 1
+        return self.vector("STORE", last, place, None, (0, place.tokens), live=0)

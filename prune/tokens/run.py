@@ -34,8 +34,6 @@ from prune.tokens.schedule import Rates, Schedule, find_schedule, fit, least_sha
 from prune.tokens.training import Goal, SelectorTrainer
 
 LOG = "tokens.json"
-_COSTED = 16
-"""Images whose costs are taken operation by operation."""
 
 
 def train_selectors(
@@ -122,7 +120,7 @@ def train_selectors(
         "selectors": describe_selectors(student.model, normalize(student, run.calibration)),
         "tokens": log,
     }
-    return write_trained(run, entries, out, LOG, images_live[:_COSTED])
+    return write_trained(run, entries, out, LOG, images_live)
 
 
 def _check(run: PruningRun, out: Path) -> None:

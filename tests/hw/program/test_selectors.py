@@ -118,6 +118,15 @@ def test_live_mean_keeps_the_prefix_out() -> None:
     assert (mean.live, mean.first_token, mean.tokens) == (1, 2, 10)
 
 
+def test_stored_mean_of_live_tokens_is_one_token() -> None:
+    network, _ = random_network(replace(TWO, mean=True))
+    cut = next(n for n, op in enumerate(network.ops) if op.name == "mean") + 1
+    shorter = Network("cut", network.image, network.ops[:cut], network.tensors, network.params)
+    *_, mean, store, _ = build_schedule(shorter, CONFIG).entries
+    assert (mean.instruction.live, store.instruction.live) == (1, 0)
+    assert store.instruction.tokens == 1
+
+
 def test_heads_are_copied_for_the_scores(network: Network, entries: tuple[Entry, ...]) -> None:
     copies = [e for e in entries if e.copies is not None and "heads2" in e.copies]
     scores = [e for e in entries if e.instruction.opcode == OPCODES["SCORE"]]

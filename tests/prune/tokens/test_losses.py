@@ -8,7 +8,8 @@ from torch import Tensor
 
 from prune.tokens.cost import TokenCost
 from prune.tokens.losses import keep_loss, latency_loss, ranking_loss, token_loss
-from prune.tokens.recording import Record, Selection
+from prune.tokens.recording import Record
+from prune.tokens.selection import Selection
 
 
 def selection(keep: Tensor) -> Selection:
