@@ -28,8 +28,8 @@ def export_onnx(loaded: LoadedModel, path: Path) -> None:
     """Write the float model to `path`: `image` (batch, channels, height, width) to `logits`.
 
     The image is normalized as the model's `mean` and `std` say, which the file's metadata repeat.
-    Weights keep timm's names and values, so removed blocks stay exactly 0. Tokens that selectors
-    drop stay in the tensors, without influence.
+    Token selectors are in it in their masked form: dropped tokens stay, without influence.
+    Weights keep timm's names and values, so removed blocks stay exactly 0.
 
     Raises:
         UserError: the exporter does not know an operation of the model, or it is too large.
