@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-import numpy as np
-import onnxruntime
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -22,7 +20,6 @@ from prune.allocation.budget import Unit
 from prune.blocks import prunable_layers
 from prune.cli import app
 from prune.data import calibration_images
-from prune.export import export_onnx
 from prune.finetune import Recipe, finetune
 from prune.models import load_model
 from prune.models.reach import why_dense
@@ -177,16 +174,6 @@ def test_finetuning_a_run_that_selects_is_refused(pruned: Pruned, tmp_path: Path
     with pytest.raises(UserError, match="has token selectors, which finetuning"):
         finetune(tmp_path / "run", tmp_path, tmp_path / "out", Recipe())
     assert not (tmp_path / "out").exists()
-
-
-def test_onnx_answers_as_the_model_that_gathers(pruned: Pruned, tmp_path: Path) -> None:
-    loaded = pruned.loaded
-    export_onnx(loaded, tmp_path / "model.onnx")
-    images = normalize(loaded, calibration_images(loaded, count=5))
-    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
-    (found,) = session.run(None, {"image": images.numpy()})
-    with torch.no_grad():
-        np.testing.assert_allclose(found, loaded.model(images).numpy(), atol=1e-4)
 
 
 def test_a_reduction_without_selectors_is_not_compiled() -> None:
