@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from rich.console import Console
 
@@ -76,9 +77,10 @@ def train_selectors(
     if state is None:
         plan = search(run, recipe, held_out, accelerator, console.print)
     else:
-        plan = Schedule(**state.pop("schedule"))
+        plan = Schedule(**state.pop("plan"))
     rates = plan.rates
     cost = token_cost(run, list(rates))
+    torch.manual_seed(recipe.seed)
     attach_(run.student.model, list(rates))
     goal = Goal(rates, cost, run.report["dense_cycles"])
     parts = Data(training, held_out, running.readers(images))
@@ -102,7 +104,7 @@ def train_selectors(
         },
         "held_out_before": before,
     }
-    extra = {"held_out_before": before, "schedule": asdict(plan)}
+    extra = {"held_out_before": before, "plan": asdict(plan)}
     journal = Journal(out, LOG, identity, log, extra)
     if state is None:
         journal.save(trainer)
