@@ -16,6 +16,7 @@ from torch import nn
 from hw.artifacts import replacing
 from hw.errors import UserError
 from prune.models import LoadedModel
+from prune.tokens.access import same_shapes
 
 OPSET = 20
 """The first that has GELU as one operation."""
@@ -27,6 +28,7 @@ def export_onnx(loaded: LoadedModel, path: Path) -> None:
     """Write the float model to `path`: `image` (batch, channels, height, width) to `logits`.
 
     The image is normalized as the model's `mean` and `std` say, which the file's metadata repeat.
+    Token selectors are in it in their masked form: dropped tokens stay, without influence.
     Weights keep timm's names and values, so removed blocks stay exactly 0.
 
     Raises:
@@ -59,7 +61,7 @@ def _metadata(loaded: LoadedModel) -> dict[str, str]:
 def _exported(loaded: LoadedModel) -> onnx.ModelProto:
     channels, height, width = loaded.image_shape
     images = torch.zeros(2, channels, height, width)  # one would be taken for a constant
-    with _plain_attention(loaded.model), _quiet():
+    with _plain_attention(loaded.model), same_shapes(loaded.model), _quiet():
         try:
             program = torch.onnx.export(
                 loaded.model,

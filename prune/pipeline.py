@@ -23,10 +23,11 @@ from prune.calibration.store import Store
 from prune.data import calibration_source
 from prune.models.reach import why_dense
 from prune.models.support import why_not_compilable
-from prune.prepared import LIVE_IMAGES, SHAPE_IMAGES, Prepared, prepare
+from prune.prepared import SHAPE_IMAGES, Prepared, prepare
 from prune.quantize import quantize
 from prune.report import Figures, figures, layer_rows, optimality, totals
 from prune.run_folder import FORMAT_VERSION, Pruned, describe
+from prune.selected import LIVE_IMAGES
 from prune.settings import Settings
 from prune.tokens.access import selectors_of
 from prune.tokens.files import describe_selectors

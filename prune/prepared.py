@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from statistics import mean
 from typing import Any
 
 from numpy.typing import NDArray
@@ -28,29 +26,17 @@ from prune.data import calibration_images
 from prune.device import accelerated, multiplicand
 from prune.methods import BlockMethod, Ranking, method_named
 from prune.methods.power import Objective, with_objective
-from prune.models import LoadedModel, load_model
+from prune.models import LoadedModel
 from prune.models.support import why_not_compilable
 from prune.quantize import normalize, quantize
+from prune.selected import LIVE_IMAGES, Selected, load_source, mean_live, without_selectors
 from prune.settings import Source
-from prune.tokens import detach_
 from prune.tokens.access import same_shapes, selectors_of
-from prune.tokens.files import live_counts, load_selected
+from prune.tokens.files import live_counts
 from sim.live import LiveCounts
 
 SHAPE_IMAGES = 2
 """Images that calibrate a network of which only shapes and zeros count."""
-LIVE_IMAGES = 64
-"""Calibration images that live tokens are counted on, at most."""
-
-
-@dataclass(frozen=True)
-class Selected:
-    """What a model with token selectors is priced by."""
-
-    plain: Network
-    """The dense network without them."""
-    live: LiveCounts
-    """Tokens that they leave of the mean calibration image, before pruning."""
 
 
 @dataclass(frozen=True)
@@ -104,13 +90,8 @@ class Prepared:
         given = [Budget(share, self.cost(unit), aims.get(unit)) for unit, share in budgets.items()]
         return spend(given, self.layers, self.rankings, self.method.min_keep)
 
-    def mean_live(self) -> LiveCounts:
-        """Tokens that the selectors leave of the mean calibration image, as the model is now."""
-        images = self.live()
-        return {name: round(mean(image[name] for image in images)) for name in images[0]}
-
     def live(self) -> list[LiveCounts]:
-        """The same of each image."""
+        """Tokens that the selectors leave of each calibration image, as the model is now."""
         return live_counts(self.loaded.model, self.inputs[:LIVE_IMAGES])
 
     @property
@@ -202,24 +183,8 @@ def prepare(
     prepared = rank(loaded, calibration, dense, method, config, layers, objective, progress)
     if dense is None or not selectors_of(loaded.model):
         return prepared
-    without = replace(loaded, model=detach_(deepcopy(loaded.model)))
-    plain = quantize(without, calibration[:SHAPE_IMAGES], block)
-    return replace(prepared, selected=Selected(plain, prepared.mean_live()))
-
-
-def load_source(source: Source, to_compile: bool = False) -> LoadedModel:
-    """The model, with the token selectors that the source names.
-
-    Args:
-        to_compile: refuse a model that the compiler cannot run.
-
-    Raises:
-        UserError: on weights or selectors that cannot be used.
-    """
-    given = source.model, source.checkpoint
-    if source.selectors is None:
-        return load_model(*given, source.seed, to_compile=to_compile)
-    return load_selected(*given, source.selectors, source.seed, to_compile)
+    plain = quantize(without_selectors(loaded), calibration[:SHAPE_IMAGES], block)
+    return replace(prepared, selected=Selected(plain, mean_live(prepared.live())))
 
 
 def rank(

@@ -12,14 +12,11 @@ from prune import loop, pipeline
 from prune.cli import options
 from prune.cli.progress import finished_layers
 from prune.cli.tables import print_report
-from prune.data import calibration_images
 from prune.methods import DEFAULT_METHOD
 from prune.methods.power import check_objective
 from prune.run_folder import write
 from prune.settings import Settings, Source
-from prune.tokens.access import selectors_of
 from prune.views import write_views
-from prune.views.tokens import SHOWN, write_tokens
 
 
 def run_command(
@@ -64,7 +61,5 @@ def run_command(
         pruned = pipeline.run(settings, progress=progress)
         write(pruned, out)
     write_views(out)
-    if selectors_of(pruned.loaded.model):
-        write_tokens(out, pruned.loaded, calibration_images(pruned.loaded, data, SHOWN, seed))
     loop.forget(out)
     print_report(console, pruned.report)

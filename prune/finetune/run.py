@@ -23,6 +23,7 @@ from prune.models.support import why_not_compilable
 from prune.quantize import quantize
 from prune.report import figures, layer_costs
 from prune.run_folder import Pruned, describe, write
+from prune.tokens.access import selectors_of
 from sim.live import LiveCounts
 
 LOG = "finetune.json"
@@ -57,6 +58,11 @@ def finetune(
         raise UserError(f"{out}: is the pruning run itself; choose another --out")
     running.check(out)
     run = read_run(folder)
+    if selectors_of(run.student.model):
+        raise UserError(
+            f"{folder}: has token selectors, which finetuning would train without a budget; "
+            "finetune the run before, then train selectors with `python -m prune tokens`"
+        )
     images = labelled_images(run.student, data)
     accelerator = make_accelerator(recipe.precision)
     recipe = replace(recipe, precision=accelerator.mixed_precision)

@@ -44,7 +44,7 @@ def decide(
         temperature: of Gumbel-softmax: with logistic noise on the scores' logits, and gradients
             through a sigmoid of this width; None: no noise, and no gradient of a decision.
     """
-    scores = torch.cat([scores.new_ones(len(x), prefix), scores], dim=1) * live.detach()
+    scores = torch.cat([torch.ones_like(live[:, :prefix]), scores], dim=1) * live.detach()
     if temperature is None:
         keep = (scores >= threshold).to(scores.dtype)
     else:

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from rich.console import Console
-from timm.utils import random_seed
 
 from hw.errors import UserError
 from prune.finetune import checkpoint
@@ -77,10 +77,10 @@ def train_selectors(
     if state is None:
         plan = search(run, recipe, held_out, accelerator, console.print)
     else:
-        plan = Schedule(**state.pop("schedule"))
+        plan = Schedule(**state.pop("plan"))
     rates = plan.rates
     cost = token_cost(run, list(rates))
-    random_seed(recipe.seed)
+    torch.manual_seed(recipe.seed)
     start_at_(attach_(run.student.model, list(rates)), rates)
     goal = Goal(rates, cost, run.report["dense_cycles"])
     parts = Data(training, held_out, running.readers(images))
@@ -104,7 +104,7 @@ def train_selectors(
         },
         "held_out_before": before,
     }
-    extra = {"held_out_before": before, "schedule": asdict(plan)}
+    extra = {"held_out_before": before, "plan": asdict(plan)}
     journal = Journal(out, LOG, identity, log, extra)
     if state is None:
         journal.save(trainer)

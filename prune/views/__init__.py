@@ -5,6 +5,7 @@ names        layers grouped by transformer block and by kind
 layers       layers.csv and layers.md: blocks, distortion, cycles and energy of every layer
 masks        masks.svg: which blocks of each layer stay
 sensitivity  sensitivity.svg: the distortion of each layer against its cycles saved
+tokens       tokens.svg: which patches of some images stay, where the model selects tokens
 page         the pictures' common look
 """
 
@@ -16,14 +17,20 @@ from hw.artifacts import write_text
 from prune.views import layers, masks, sensitivity
 from prune.views.folder import read_run
 from prune.views.page import save_svg
+from prune.views.shown import Shown, tokens_shown
+from prune.views.tokens import write_tokens
 
-__all__ = ["write_views"]
+__all__ = ["Shown", "write_views"]
 
 
-def write_views(out: Path) -> list[Path]:
+def write_views(out: Path, shown: Shown | None = None) -> list[Path]:
     """Write every view of the run in `out` into `out/views`; their paths.
 
-    A run without curves has no `sensitivity.svg`.
+    A run without curves has no `sensitivity.svg`, one without token selectors no `tokens.svg`.
+
+    Args:
+        out: folder of the run.
+        shown: images to draw the tokens of; None: some of those that calibrated it.
 
     Raises:
         UserError: when the run's files are missing or damaged, or do not belong together.
@@ -38,4 +45,7 @@ def write_views(out: Path) -> list[Path]:
         write_text(folder / name, text)
     for name, figure in figures.items():
         save_svg(figure, folder / name)
-    return [folder / name for name in (*texts, *figures)]
+    written = [folder / name for name in (*texts, *figures)]
+    if run.report.get("selectors"):
+        written.append(write_tokens(out, *tokens_shown(out, shown or Shown.of(run.report))))
+    return written

@@ -22,8 +22,6 @@ from prune.tokens.stages import architecture
 from prune.views.page import COLORS, INK, MUTED, save_svg
 
 NAME = "tokens.svg"
-SHOWN = 6
-"""Images in the picture, if nobody says how many."""
 PAPER = 0.94
 """Grey that a dropped patch fades to."""
 _FADED = 0.82

@@ -11,9 +11,9 @@ from prune.cli import app
 from prune.tokens import compare
 
 
-def compared(file: Path, *options: str) -> str:
+def compared(file: Path) -> str:
     arguments = ["compare-tokens", "demo", "--limit", "20", "--cycles", "0.8", "--json", str(file)]
-    result = CliRunner().invoke(app, [*arguments, *options])
+    result = CliRunner().invoke(app, arguments)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.stdout
@@ -33,9 +33,9 @@ def test_every_method_has_a_figure_that_is_kept(
 
 def test_figures_of_other_images_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "tokens.json"
-    compared(file)
-    with pytest.raises(UserError, match="delete it"):
-        compared(file, "--seed", "1")
+    file.write_text(json.dumps({"model": "deit_s", "dense": 0.9, "points": {}}))
+    with pytest.raises(UserError, match="figures with model deit_s, expected demo"):
+        compared(file)
 
 
 def test_settings_are_named() -> None:

@@ -20,6 +20,7 @@ from prune.allocation.budget import Unit
 from prune.blocks import prunable_layers
 from prune.cli import app
 from prune.data import calibration_images
+from prune.finetune import Recipe, finetune
 from prune.models import load_model
 from prune.models.reach import why_dense
 from prune.models.support import why_not_compilable
@@ -31,6 +32,7 @@ from prune.settings import Settings, Source
 from prune.tokens import ToMe, attach_, detach_, recording
 from prune.tokens.access import selectors_of
 from prune.tokens.files import live_counts
+from prune.views import Shown, write_views
 from sim.cycles import CycleModel, network_cycles
 from tests.prune.tokens.small import decide_by_noise_
 
@@ -156,6 +158,22 @@ def test_a_run_folder_brings_the_selectors_back(
     plain = load_model("demo", path).model
     with torch.no_grad():
         assert torch.equal(plain(images), without(images))
+
+
+def test_a_run_shows_its_tokens_by_itself(pruned: Pruned, tmp_path: Path) -> None:
+    write(pruned, tmp_path)
+    path = tmp_path / "views" / "tokens.svg"
+    assert path in write_views(tmp_path)
+    by_default = path.read_bytes()
+    write_views(tmp_path, Shown(count=2))
+    assert len(path.read_bytes()) < len(by_default)
+
+
+def test_finetuning_a_run_that_selects_is_refused(pruned: Pruned, tmp_path: Path) -> None:
+    write(pruned, tmp_path / "run")
+    with pytest.raises(UserError, match="has token selectors, which finetuning"):
+        finetune(tmp_path / "run", tmp_path, tmp_path / "out", Recipe())
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_reduction_without_selectors_is_not_compiled() -> None:
