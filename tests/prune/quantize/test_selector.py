@@ -50,6 +50,7 @@ def selected(variant: str, positions: tuple[int, ...] = POSITIONS) -> tuple[Load
     """A model with selectors that each keep about 60 % of the patches before it, and 24 images."""
     model = VARIANTS[variant]()
     initialize(model, 0)
+    torch.manual_seed(0)  # of fresh selectors
     loaded = LoadedModel(
         attach_(model.eval(), positions), variant, "random", (0.5,) * 3, (0.25,) * 3, random=True
     )
