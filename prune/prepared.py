@@ -32,7 +32,7 @@ from prune.quantize import normalize, quantize
 from prune.selected import LIVE_IMAGES, Selected, load_source, mean_live, without_selectors
 from prune.settings import Source
 from prune.tokens.access import same_shapes, selectors_of
-from prune.tokens.files import live_counts
+from prune.tokens.live import live_counts
 from sim.live import LiveCounts
 
 SHAPE_IMAGES = 2

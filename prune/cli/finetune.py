@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from prune import loop
+from prune.cli import options
 from prune.cli.tables import print_report
 from prune.finetune import Recipe, Running, finetune
 from prune.finetune.recipe import DISTILLATIONS, PRECISIONS
@@ -20,15 +21,13 @@ _AUGMENTATION = "timm's policy, as rand-m6-n2-mstd0.5."
 
 def finetune_command(
     run_folder: Annotated[Path, typer.Argument(help="OUT of `python -m prune run`.")],
-    data: Annotated[
-        Path, typer.Option(help="Training images, a folder a class, or Fashion-MNIST's IDX files.")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder of the artifacts, as of a pruning run.")],
-    recipe: Annotated[Path | None, typer.Option(help="JSON file of any other setting.")] = None,
+    data: options.TrainingImages,
+    out: options.Artifacts,
+    recipe: options.RecipeFile = None,
     epochs: Annotated[
         float | None, typer.Option(help=f"May be part of one; default {_DEFAULT.epochs:g}.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimizer steps, instead.")] = None,
+    steps: options.Steps = None,
     limit_images: Annotated[
         int | None, typer.Option(help="Train on so many images, a seeded choice.")
     ] = None,
@@ -65,9 +64,9 @@ def finetune_command(
     teacher: Annotated[
         Path | None, typer.Option(help="Dense weights; else those that were pruned.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that read images.")] = None,
-    save_every: Annotated[int, typer.Option(help="Steps between states to resume from.")] = 100,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
+    workers: options.Workers = None,
+    save_every: options.SaveEvery = 100,
+    resume: options.Resume = False,
 ) -> None:
     """Finetune the pruned model in RUN_FOLDER, taught by the dense one, and quantize it.
 

@@ -56,6 +56,15 @@ Seed = Annotated[int, typer.Option("--seed", help="Of random weights and of the 
 Images = Annotated[
     int | None, typer.Option("--images", help="Calibration images; default 256 (demo) or 64.")
 ]
+TrainingImages = Annotated[
+    Path, typer.Option(help="Training images, a folder a class, or Fashion-MNIST's IDX files.")
+]
+Artifacts = Annotated[Path, typer.Option(help="Folder of the artifacts, as of a pruning run.")]
+RecipeFile = Annotated[Path | None, typer.Option(help="JSON file of any other setting.")]
+Steps = Annotated[int | None, typer.Option(help="Optimizer steps, instead.")]
+Workers = Annotated[int | None, typer.Option(help="Processes that read images.")]
+SaveEvery = Annotated[int, typer.Option(help="Steps between states to resume from.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")]
 
 
 def budgets(cycles: float | None, energy: float | None, flops: float | None) -> dict[Unit, float]:

@@ -27,18 +27,16 @@ def tokens_command(
         str,
         typer.Argument(help="A model's name, or the folder of a pruning run, whose masks stay."),
     ],
-    data: Annotated[
-        Path, typer.Option(help="Training images, a folder a class, or Fashion-MNIST's IDX files.")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder of the artifacts, as of a pruning run.")],
+    data: options.TrainingImages,
+    out: options.Artifacts,
     cycles: Annotated[
         float, typer.Option(help="Share of the dense model's cycles that the mean image may take.")
     ],
-    recipe: Annotated[Path | None, typer.Option(help="JSON file of any other setting.")] = None,
+    recipe: options.RecipeFile = None,
     epochs: Annotated[
         float | None, typer.Option(help=f"May be part of one; default {_DEFAULT.epochs:g}.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimizer steps, instead.")] = None,
+    steps: options.Steps = None,
     images: Annotated[
         int | None, typer.Option(help="Train on so many images, a seeded choice; else on all.")
     ] = None,
@@ -68,9 +66,9 @@ def tokens_command(
     cols: options.Cols = None,
     config: options.Config = None,
     seed: Annotated[int, typer.Option(help="Of images, augmentation and decisions.")] = 0,
-    workers: Annotated[int | None, typer.Option(help="Processes that read images.")] = None,
-    save_every: Annotated[int, typer.Option(help="Steps between states to resume from.")] = 100,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
+    workers: options.Workers = None,
+    save_every: options.SaveEvery = 100,
+    resume: options.Resume = False,
 ) -> None:
     """Place and train token selectors in MODEL so that the mean image meets a budget of cycles.
 

@@ -54,9 +54,7 @@ def finetune(
         UserError: on any input that cannot be used.
     """
     running = running or Running()
-    if out.resolve() == folder.resolve():
-        raise UserError(f"{out}: is the pruning run itself; choose another --out")
-    running.check(out)
+    running.check(out, folder)
     run = read_run(folder)
     if selectors_of(run.student.model):
         raise UserError(

@@ -27,12 +27,15 @@ class Running:
     workers: int | None = None
     """Processes that read images; None: half of the cores, at most 8."""
 
-    def check(self, out: Path) -> None:
-        """Refuse what cannot be run into `out`.
+    def check(self, out: Path, folder: Path | None) -> None:
+        """Refuse what cannot be run from `folder` into `out`.
 
         Raises:
-            UserError: `save_every` is less than a step, or an interrupted run is in the way.
+            UserError: `save_every` is less than a step, `out` is the run that is trained, or an
+                interrupted run is in the way.
         """
+        if folder is not None and out.resolve() == folder.resolve():
+            raise UserError(f"{out}: is the pruning run itself; choose another --out")
         if self.save_every < 1:
             raise UserError(f"save_every={self.save_every}: expected at least one step")
         if not self.resume:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from prune.tokens.selection import Record
 from prune.tokens.stages import Architecture
 
 
-class Attached(nn.ModuleDict):
+class Attached(nn.ModuleDict, ABC):
     """`model.selectors`: the modules that choose tokens, by block number."""
 
     def __init__(self, model: Architecture, modules: dict[str, nn.Module]) -> None:
@@ -21,9 +22,9 @@ class Attached(nn.ModuleDict):
         self._architecture = model
         self._weights: Tensor | None = None
 
+    @abstractmethod
     def run(self, number: int, x: Tensor) -> Tensor:
         """What block `number` makes of tokens `x`, with whatever is done to them there."""
-        raise NotImplementedError
 
     @property
     def checkpoints(self) -> bool:

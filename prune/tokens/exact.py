@@ -10,6 +10,7 @@ from torch import Tensor
 from hw.config import ArrayConfig
 from hw.ir import Network
 from hw.program.schedule import kept_tiles
+from prune.tokens.live import image_counts
 from sim.cycles import CycleModel
 from sim.live import LiveCounts
 
@@ -28,13 +29,7 @@ class ImageCycles:
         Args:
             live: tokens behind each selector (N,), prefix and package included, by its block.
         """
-        return torch.tensor([self._cycles(image) for image in self.counts(live)]).double()
-
-    def counts(self, live: Mapping[int, Tensor]) -> list[dict[str, int]]:
-        """The same tokens as the cycle model takes them, by image."""
-        names = [f"selectors.{block}.select" for block in live]
-        images = zip(*(tokens.tolist() for tokens in live.values()), strict=True)
-        return [dict(zip(names, map(int, image), strict=True)) for image in images]
+        return torch.tensor([self._cycles(image) for image in image_counts(live)]).double()
 
     def _cycles(self, live: LiveCounts) -> int:
         key = tuple(live.values())

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from hw.errors import UserError
 from prune.models import LoadedModel, load_model
 from prune.models.checkpoint import load_state, read_checkpoint
 from prune.tokens.access import PREFIX, attach_saved_, selectors_of
-from prune.tokens.recording import recording
-from sim.live import LiveCounts
+from prune.tokens.live import live_tokens
 
-_BATCH = 16
 _RUN_WEIGHTS = "pruned.safetensors"
 
 
@@ -60,42 +57,6 @@ def load_selected(
     load_state(loaded.model, {**plain, **own}, path, name)
     loaded.model.requires_grad_(False)
     return replace(loaded, weights_source=f"{loaded.weights_source}, selectors of {path.name}")
-
-
-@dataclass(frozen=True)
-class Live:
-    """What a selector leaves of each of N images."""
-
-    patches: Tensor
-    """(N) float64: share of the patches that are still themselves."""
-    tokens: Tensor
-    """(N) float64: tokens behind it, prefix and package included."""
-
-
-@torch.no_grad()
-def live_tokens(model: nn.Module, images: Tensor) -> dict[int, Live]:
-    """What the selectors of `model` leave of normalized images (N, ...), by block."""
-    records = []
-    for batch in images.split(_BATCH) if selectors_of(model) else ():
-        with recording(model) as record:
-            model(batch)
-        records.append(record)
-    return {
-        block: Live(
-            torch.cat([record[block].keep.double().mean(dim=1) for record in records]),
-            torch.cat([record[block].tokens.double() for record in records]),
-        )
-        for block in selectors_of(model)
-    }
-
-
-def live_counts(model: nn.Module, images: Tensor) -> list[LiveCounts]:
-    """What the selectors leave of each image, as the cycle model takes it; {} in a plain model."""
-    live = live_tokens(model, images)
-    return [
-        {f"{PREFIX}{block}.select": int(found.tokens[n]) for block, found in live.items()}
-        for n in range(len(images))
-    ]
 
 
 def describe_selectors(model: nn.Module, images: Tensor) -> list[dict[str, Any]]:

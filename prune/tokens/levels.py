@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from prune.tokens.live import live_tokens
 from prune.tokens.recording import recording
-from prune.tokens.watching import watching
 
 _UNIT = 254
 """Integer score that stands for 1."""
@@ -71,8 +71,7 @@ def meet_budget(
     return shifted(thresholds, high)
 
 
-@torch.no_grad()
-def live_tokens(model: Any, images: Tensor, thresholds: Sequence[float]) -> dict[int, Tensor]:
+def live_at(model: Any, images: Tensor, thresholds: Sequence[float]) -> dict[int, Tensor]:
     """Live tokens behind each selector of `model` (N,), by its block.
 
     Args:
@@ -81,10 +80,7 @@ def live_tokens(model: Any, images: Tensor, thresholds: Sequence[float]) -> dict
         thresholds: one a selector.
     """
     set_thresholds(model, thresholds)
-    with watching(model) as counts:
-        for batch in images.split(_BATCH):
-            model(batch)
-    return counts.images()
+    return {block: found.tokens for block, found in live_tokens(model, images).items()}
 
 
 @torch.no_grad()

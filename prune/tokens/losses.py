@@ -6,16 +6,18 @@ rates are of a batch, so that images may differ.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from prune.tokens.cost import TokenCost
 from prune.tokens.ranking import top_tokens
 from prune.tokens.recording import Record
 from prune.tokens.schedule import Rates
+
+Price = Callable[[dict[int, Tensor]], Tensor]
+"""Cycles, as `TokenCost`, from the mean live tokens behind each selector, by its block."""
 
 
 def keep_loss(record: Record, rates: Rates) -> Tensor:
@@ -40,7 +42,7 @@ def token_loss(tokens: Tensor, taught: Tensor, keep: Tensor) -> Tensor:
     return (miss * weights).sum() / weights.sum() / size
 
 
-def latency_loss(cost: TokenCost, record: Record, dense: float, target: float) -> Tensor:
+def latency_loss(cost: Price, record: Record, dense: float, target: float) -> Tensor:
     """Expected cycles above the budget, in units of the dense model's.
 
     Args:

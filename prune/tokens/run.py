@@ -27,12 +27,14 @@ from prune.tokens.attach import attach_
 from prune.tokens.cost import TokenCost
 from prune.tokens.exact import ImageCycles
 from prune.tokens.files import describe_selectors
-from prune.tokens.levels import live_tokens, meet_budget, rate_thresholds, set_thresholds
+from prune.tokens.levels import live_at, meet_budget, rate_thresholds, set_thresholds
+from prune.tokens.live import image_counts
 from prune.tokens.probe import Probe
 from prune.tokens.recipe import TokenRecipe
 from prune.tokens.samples import Samples
 from prune.tokens.schedule import Rates, Schedule, find_schedule, fit, least_share
 from prune.tokens.training import Goal, SelectorTrainer, start_at_
+from sim.live import LiveCounts
 
 LOG = "tokens.json"
 
@@ -62,8 +64,8 @@ def train_selectors(
         UserError: on any input that cannot be used.
     """
     running = running or Running()
-    _check(run, out)
-    running.check(out)
+    running.check(out, run.folder)
+    _check(run)
     images = labelled_images(run.student, data)
     accelerator = make_accelerator(recipe.precision)
     recipe = replace(recipe, precision=accelerator.mixed_precision)
@@ -125,9 +127,7 @@ def train_selectors(
     return write_trained(run, entries, out, LOG, images_live)
 
 
-def _check(run: PruningRun, out: Path) -> None:
-    if run.folder is not None and out.resolve() == run.folder.resolve():
-        raise UserError(f"{out}: is the pruning run itself; choose another --out")
+def _check(run: PruningRun) -> None:
     if hasattr(run.student.model, "selectors"):
         raise UserError(
             f"{run.folder}: has token selectors already; start from the run that they were "
@@ -185,7 +185,7 @@ def search(
 
 def settle(
     run: PruningRun, recipe: TokenRecipe, training: LabelledImages, rates: Rates
-) -> tuple[dict[str, Any], list[dict[str, int]]]:
+) -> tuple[dict[str, Any], list[LiveCounts]]:
     """Set the thresholds so that the mean training image meets the budget.
 
     First those that keep the schedule's rates, then all shifted alike.
@@ -200,10 +200,10 @@ def settle(
     target = recipe.cycles * run.report["dense_cycles"]
     thresholds = rate_thresholds(model, samples, rates)
     thresholds = meet_budget(
-        thresholds, lambda levels: live_tokens(model, samples, levels), cycles, target
+        thresholds, lambda levels: live_at(model, samples, levels), cycles, target
     )
     set_thresholds(model, thresholds)
-    live = live_tokens(model, samples, thresholds)
+    live = live_at(model, samples, thresholds)
     found = {
         "images": len(samples),
         "thresholds": thresholds,
@@ -211,7 +211,7 @@ def settle(
         "mean_cycles": float(cycles(live).mean()),
         "target_cycles": target,
     }
-    return found, cycles.counts(live)
+    return found, image_counts(live)
 
 
 def _named(values: dict[int, float]) -> dict[str, float]:

@@ -68,7 +68,14 @@ def _keep(loaded: LoadedModel, pixels: Tensor, share: float) -> None:
             decide_by_noise_(selector)
             loaded.model(normalize(loaded, pixels))
             scores = record[block].scores
-            selector.threshold = float(scores[scores > 0].quantile(1 - share))
+            selector.threshold = _between(scores[scores > 0].sort().values, 1 - share)
+
+
+def _between(ordered: Tensor, share: float) -> float:
+    """About the quantile, and as far from every score as there: rounding decides no token."""
+    near = ordered[round(share * len(ordered)) - 8 :][:17]
+    gap = int(near.diff().argmax())
+    return float(near[gap : gap + 2].mean())
 
 
 def run(network: Network, images: Tensor) -> reference.Run:
@@ -91,14 +98,18 @@ def test_integer_selectors_keep_nearly_the_same_tokens(variant: str) -> None:
     found = run(network, images)
     prefix = loaded.compilable().num_prefix_tokens
     kept = np.stack([s["selectors.1.select"].kept[prefix:] for s in found.selections])
-    assert (kept == (record[1].keep.numpy() > 0)).mean() > 0.97
+    agree = kept == (record[1].keep.numpy() > 0)
+    assert agree.mean() > 0.97
+    same = agree.all(axis=1)
     for block in POSITIONS:
-        counts = [s[f"selectors.{block}.select"].tokens_out for s in found.selections]
-        assert np.mean(counts) == pytest.approx(float(record[block].tokens.mean()), rel=0.05)
-    # A token more or less changes the answer of a random network: 0.92 to 0.99, and above 0.997
-    # over images whose decisions all agree.
+        tokens = record[block].tokens.numpy()
+        counts = np.array([s[f"selectors.{block}.select"].tokens_out for s in found.selections])
+        assert counts.mean() == pytest.approx(float(tokens.mean()), rel=0.05)
+        same &= counts == tokens
+    # A token more or less changes the answer of a random network.
     logits = found.tensors[network.output][:, 0]
-    assert np.corrcoef(logits.ravel(), expected.ravel())[0, 1] > 0.85
+    assert np.corrcoef(logits[same].ravel(), expected[same].ravel())[0, 1] > 0.99
+    assert np.corrcoef(logits.ravel(), expected.ravel())[0, 1] > 0.9
 
 
 def test_integer_scores_are_those_of_the_float_model(

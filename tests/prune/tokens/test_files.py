@@ -14,7 +14,8 @@ from prune.models import load_model
 from prune.quantize import normalize
 from prune.tokens import attach_, recording
 from prune.tokens.access import selectors_of
-from prune.tokens.files import describe_selectors, live_tokens, load_selected
+from prune.tokens.files import describe_selectors, load_selected
+from prune.tokens.live import live_tokens
 from tests.prune.tokens.small import decide_by_noise_
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from prune.tokens.levels import (
-    live_tokens,
+    live_at,
     meet_budget,
     rate_thresholds,
     set_thresholds,
@@ -57,7 +57,7 @@ def test_live_tokens_follow_the_thresholds() -> None:
     pixels = images(model)
     means = []
     for level in (0.01, 0.5, 0.99):
-        live = live_tokens(model, pixels, [level, level])
+        live = live_at(model, pixels, [level, level])
         assert list(live) == [1, 3] and all(len(tokens) == 4 for tokens in live.values())
         means.append(float(live[3].mean()))
     assert means[0] > means[1] > means[2]
@@ -67,7 +67,7 @@ def test_every_selector_keeps_its_share() -> None:
     model = selective(positions=(1, 3))
     pixels = images(model)
     thresholds = rate_thresholds(model, pixels, {1: 0.75, 3: 0.5})
-    live = live_tokens(model, pixels, thresholds)
+    live = live_at(model, pixels, thresholds)
     assert float(live[1].mean()) == pytest.approx(1 + 27 + 1, abs=0.5)
     assert float(live[3].mean()) == pytest.approx(1 + 18 + 1, abs=0.5)
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from prune.tokens.cost import TokenCost
 from prune.tokens.losses import keep_loss, latency_loss, ranking_loss, token_loss
 from prune.tokens.recording import Record
 from prune.tokens.selection import Selection
@@ -39,20 +38,15 @@ def test_prefix_tokens_are_the_teachers() -> None:
     assert token_loss(tokens, taught, torch.zeros(1, 2)) > 0
 
 
-class Linear(TokenCost):
+def linear(live: dict[int, Tensor]) -> Tensor:
     """A cycle a live token."""
-
-    def __init__(self) -> None:
-        pass
-
-    def __call__(self, live: dict[int, Tensor]) -> Tensor:  # type: ignore[override]
-        return torch.stack(list(live.values())).sum()
+    return torch.stack(list(live.values())).sum()
 
 
 def test_latency_is_charged_above_the_budget_alone() -> None:
     record: Record = {1: selection(torch.ones(3, 8)), 2: selection(torch.ones(3, 4))}
-    assert latency_loss(Linear(), record, 20.0, 0.5) == pytest.approx(0.3)
-    assert latency_loss(Linear(), record, 20.0, 0.8) == 0
+    assert latency_loss(linear, record, 20.0, 0.5) == pytest.approx(0.3)
+    assert latency_loss(linear, record, 20.0, 0.8) == 0
 
 
 def test_ranking_wants_the_tokens_with_most_attention() -> None:

@@ -17,6 +17,7 @@ from prune.finetune import Running, checkpoint
 from prune.finetune.pruning_run import read_run, unpruned
 from prune.models import load_model
 from prune.settings import Source
+from prune.tokens.access import selectors_of
 from prune.tokens.run import train_selectors
 from tests.prune.tokens.conftest import QUICK, train
 
@@ -101,7 +102,7 @@ def test_network_selects_tokens(selected: Path) -> None:
 def test_result_can_be_loaded(selected: Path) -> None:
     loaded = load_model("demo", selected / WEIGHTS)
     wanted = [entry["threshold"] for entry in read(selected / "pruned.json")["selectors"]]
-    found = [selector.threshold for selector in loaded.model.selectors.values()]  # type: ignore
+    found = [selector.threshold for selector in selectors_of(loaded.model).values()]
     assert found == pytest.approx(wanted, abs=1e-5)
 
 

@@ -31,7 +31,7 @@ from prune.run_folder import Pruned, write
 from prune.settings import Settings, Source
 from prune.tokens import ToMe, attach_, detach_, recording
 from prune.tokens.access import selectors_of
-from prune.tokens.files import live_counts
+from prune.tokens.live import live_counts
 from prune.views import Shown, write_views
 from sim.cycles import CycleModel, network_cycles
 from tests.prune.tokens.small import decide_by_noise_

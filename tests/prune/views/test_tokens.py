@@ -98,7 +98,9 @@ def test_no_words_overlap_or_leave_the_page(kind: str) -> None:
     loaded = loaded_model(kind)
     images = pixels(loaded)
     texts = words(loaded, images, stages(loaded, images))
-    page = texts[0].get_figure().bbox  # type: ignore[union-attr]
+    figure = texts[0].get_figure()
+    assert figure is not None
+    page = figure.bbox
     boxes = [text.get_window_extent() for text in texts]
     for index, box in enumerate(boxes):
         assert page.x0 <= box.x0 and box.x1 <= page.x1, texts[index]

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from hw.config import ArrayConfig
+from hw.ir import Network
 from hw.program.compiler import Program
 from hw.program.disassembler import disassemble
-from hw.program.isa import encode
+from hw.program.isa import OPCODES, encode
 
 
 def small(rows: int, cols: int, **fields: Any) -> ArrayConfig:
@@ -35,6 +36,17 @@ def with_instruction(program: Program, number: int, **fields: int) -> Program:
     changed = replace(entry, instruction=moved)
     entries = (*schedule.entries[:number], changed, *schedule.entries[number + 1 :])
     return replace(program, stream=stream, schedule=replace(schedule, entries=entries))
+
+
+def first_of(network: Network, program: Program, operation: str, opcode: str) -> int:
+    """The first instruction of an operation with this opcode."""
+    return next(
+        entry.instruction.id
+        for entry in program.schedule.entries
+        if entry.op is not None
+        and network.ops[entry.op].name == operation
+        and entry.instruction.opcode == OPCODES[opcode]
+    )
 
 
 def without_end(program: Program) -> Program:

@@ -8,10 +8,10 @@ import pytest
 
 from hw.ir import Network
 from hw.program.compiler import Program, compile_network
-from hw.program.isa import ERRORS, OPCODES
+from hw.program.isa import ERRORS
 from sim.benches.random_network import IntArray, Shape, random_network
 from sim.machine.run import Case, Conditions, MachineError, Outcome, run_cases
-from tests.sim.machine.support import CONFIG, with_instruction, without_end
+from tests.sim.machine.support import CONFIG, first_of, with_instruction, without_end
 
 FAR = 1 << 20
 """A word that no memory has."""
@@ -24,15 +24,8 @@ def compiled() -> tuple[Network, Program, dict[str, IntArray]]:
 
 
 def number_of(operation: str, opcode: str) -> int:
-    """The first instruction of an operation with this opcode."""
     network, program, _ = compiled()
-    return next(
-        entry.instruction.id
-        for entry in program.schedule.entries
-        if entry.op is not None
-        and network.ops[entry.op].name == operation
-        and entry.instruction.opcode == OPCODES[opcode]
-    )
+    return first_of(network, program, operation, opcode)
 
 
 def wrong_programs() -> dict[str, tuple[str, Program]]:

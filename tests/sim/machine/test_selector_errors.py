@@ -11,7 +11,7 @@ from hw.program.compiler import Program, compile_network
 from hw.program.isa import ERRORS, OPCODES
 from sim.benches.random_network import IntArray, Shape, random_network
 from sim.machine.run import Case, Outcome, run_cases
-from tests.sim.machine.support import CONFIG, with_instruction
+from tests.sim.machine.support import CONFIG, first_of, with_instruction
 
 FAR = 1 << 20
 """A word that no memory has."""
@@ -41,15 +41,8 @@ def compiled() -> tuple[Network, Program, dict[str, IntArray]]:
 
 
 def number_of(operation: str, opcode: str) -> int:
-    """The first instruction of an operation with this opcode."""
     network, program, _ = compiled()
-    return next(
-        entry.instruction.id
-        for entry in program.schedule.entries
-        if entry.op is not None
-        and network.ops[entry.op].name == operation
-        and entry.instruction.opcode == OPCODES[opcode]
-    )
+    return first_of(network, program, operation, opcode)
 
 
 @cache
