@@ -141,7 +141,7 @@ def _compile(source: str, path: Path) -> None:
     assert compiler is not None
     temporary = path.with_suffix(".part")
     command = [compiler, "-x", "c++", "-std=c++11", "-O1", "-shared", "-fPIC", "-Wall", "-Werror"]
-    command += ["-Wno-unknown-pragmas", "-Wno-unused-label"]
+    command += ["-Wno-unknown-pragmas", "-Wno-unused-label", "-Wno-unused-variable"]
     # The numbers of ap_types start undefined.
     command += ["-Wno-uninitialized", "-Wno-maybe-uninitialized"]
     command += [f"-I{HEADERS}"]
