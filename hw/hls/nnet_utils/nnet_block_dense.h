@@ -89,6 +89,9 @@ Tokens:
                 #pragma HLS PIPELINE II=1
                 const unsigned part = s % parts;
                 const unsigned first = s / parts * tile_out;
+                const unsigned in = columns[b] * CONFIG_T::block_in + part * tile_in;
+                const unsigned from = rows[b] * CONFIG_T::block_out + first;
+                const bool completes = ends[b] && part == parts - 1;
             Rows:
                 for (unsigned o = 0; o < tile_out; o++) {
                     #pragma HLS UNROLL
@@ -99,17 +102,15 @@ Tokens:
                 Products:
                     for (unsigned i = 0; i < tile_in; i++) {
                         #pragma HLS UNROLL
-                        const unsigned feature = columns[b] * CONFIG_T::block_in + part * tile_in + i;
-                        if (feature < CONFIG_T::n_in) {
-                            sum += data[t * CONFIG_T::n_in + feature] *
+                        if (in + i < CONFIG_T::n_in) {
+                            sum += data[t * CONFIG_T::n_in + in + i] *
                                    payload[(b * steps + s) * multipliers + o * tile_in + i];
                         }
                     }
                     acc[first + o] = sum;
-                    const unsigned out = rows[b] * CONFIG_T::block_out + first + o;
-                    if (ends[b] && part == parts - 1 && out < CONFIG_T::n_out) {
-                        res[t * CONFIG_T::n_out + out] =
-                            blockvit::requantize<res_T::width>(sum, bias[out], mult[out], shift[out]);
+                    if (completes && from + o < CONFIG_T::n_out) {
+                        res[t * CONFIG_T::n_out + from + o] = blockvit::requantize<res_T::width>(
+                            sum, bias[from + o], mult[from + o], shift[from + o]);
                     }
                 }
             }
