@@ -1,49 +1,105 @@
 #ifndef BLOCKVIT_INTEGER_H_
 #define BLOCKVIT_INTEGER_H_
 
-#include "ap_int.h"
+// The integer arithmetic that the operations share; docs/integer.md says what it means.
 
-// The integer arithmetic that all operations share: `Numbers` and `Requantization` of docs/integer.md.
+#include "ap_int.h"
 
 namespace nnet {
 namespace blockvit {
 
-typedef ap_uint<16> live_t; // number of live tokens, at most 65535
-typedef ap_int<32> sum_t;   // accumulators and biases: sums are modulo 2^32
-typedef ap_uint<16> mult_t;
-typedef ap_uint<6> shift_t; // 0 to 47
+typedef ap_int<32> sum_t;    // accumulators and biases: sums are modulo 2^32
+typedef ap_uint<16> mult_t;  // multipliers
+typedef ap_uint<6> shift_t;  // 0 to 47
+typedef ap_uint<16> live_t;  // tokens of an image, where a selection makes them differ
+typedef ap_uint<1> package_t; // whether the last of them is a package token
 
-// floor(x / 2^shift + 1/2) = (floor(x / 2^(shift - 1)) + 1) >> 1.
-// The increment needs the one bit more where shift is 1 and x is the largest number.
-template <int W, int S> ap_int<W> round_shift(ap_int<W> x, ap_uint<S> shift) {
+// Bits of a number known at compile time, to derive widths: 0 has none, 255 has 8, 256 has 9.
+constexpr unsigned bits_of(unsigned long long x) { return x == 0 ? 0 : 1 + bits_of(x / 2); }
+
+constexpr unsigned smaller(unsigned a, unsigned b) { return a < b ? a : b; }
+constexpr unsigned larger(unsigned a, unsigned b) { return a < b ? b : a; }
+
+// floor(x / 2^shift + 1/2). One bit more than x holds 2x + 1, so that no shift needs a case.
+template <int W> ap_int<W> round_shift(ap_int<W> x, shift_t shift) {
     #pragma HLS INLINE
-    if (shift == 0) {
-        return x;
-    }
-    ap_int<W + 1> halves = x >> (shift - 1);
-    return (halves + 1) >> 1;
+    ap_int<W + 1> twice = x;
+    twice <<= 1;
+    ap_int<W + 1> halves = twice >> shift;
+    halves += 1;
+    return halves >> 1;
 }
 
-// Clamp to the range of BITS bits.
-template <int BITS, int W> ap_int<BITS> saturate(ap_int<W> x) {
+// Clamps to the range of B bits.
+template <int B, int W> ap_int<B> saturate(ap_int<W> x) {
     #pragma HLS INLINE
-    const ap_int<W> high = (ap_int<W>(1) << (BITS - 1)) - 1;
-    const ap_int<W> low = -high - 1;
-    if (x > high) {
-        return high;
-    }
-    if (x < low) {
-        return low;
-    }
-    return x;
+    static_assert(W >= B, "nothing to saturate");
+    const ap_int<B> least = ap_int<B>(1) << (B - 1);
+    const ap_int<B> most = ~least;
+    ap_int<B> cut = x;
+    return cut == x ? cut : (x < 0 ? least : most);
 }
 
-// An accumulator as BITS bits. acc + bias wraps to 32 bits; 32 bits times 16 unsigned bits are 48 bits.
-template <int BITS> ap_int<BITS> requantize(sum_t acc, sum_t bias, mult_t mult, shift_t shift) {
+// saturate(round_shift((acc + bias) * mult, shift)). The sum wraps to 32 bits; its product with a
+// multiplier of 16 bits is below 2^31 * 2^16 in magnitude: 48 bits with the sign.
+template <int B> ap_int<B> requantize(sum_t acc, sum_t bias, mult_t mult, shift_t shift) {
     #pragma HLS INLINE
-    const sum_t total = acc + bias;
-    const ap_int<48> product = total * mult;
-    return saturate<BITS>(round_shift(product, shift));
+    sum_t total = acc + bias;
+    ap_int<48> product = total * mult;
+    return saturate<B, 48>(round_shift<48>(product, shift));
+}
+
+// Position of the leading one plus one; 0 for 0.
+template <int W> ap_uint<8> bit_length(ap_uint<W> x) {
+    #pragma HLS INLINE
+    ap_uint<8> length = 0;
+BitLength:
+    for (int i = 0; i < W; i++) {
+        #pragma HLS UNROLL
+        if (x[i])
+            length = i + 1;
+    }
+    return length;
+}
+
+// floor(sqrt(x)), a bit a step. What is left of x stays at most twice the root: B + 1 bits, and two
+// more that move in from x.
+template <int B> ap_uint<B> square_root(ap_uint<2 * B> x) {
+    #pragma HLS INLINE off
+    #pragma HLS PIPELINE
+    ap_uint<B> root = 0;
+    ap_uint<B + 3> left = 0;
+SquareRoot:
+    for (int i = B - 1; i >= 0; i--) {
+        #pragma HLS UNROLL
+        left = (left << 2) | ((x >> (2 * i)) & 3);
+        ap_uint<B + 3> trial = root;
+        trial = (trial << 2) | 1;
+        bool one = left >= trial;
+        if (one)
+            left -= trial;
+        root = (root << 1) | (one ? 1 : 0);
+    }
+    return root;
+}
+
+// n // d where the quotient is known to be below 2^Q: a bit a step, Q steps instead of N. What is
+// left stays below d, so n >> Q does, too, and takes D bits, and one more for the bit that moves in.
+template <int Q, int N, int D> ap_uint<Q> quotient(ap_uint<N> n, ap_uint<D> d) {
+    #pragma HLS INLINE off
+    #pragma HLS PIPELINE
+    ap_uint<Q> result = 0;
+    ap_uint<D + 1> left = n >> Q;
+Quotient:
+    for (int i = Q - 1; i >= 0; i--) {
+        #pragma HLS UNROLL
+        left = (left << 1) | ((n >> i) & 1);
+        bool one = left >= d;
+        if (one)
+            left -= d;
+        result = (result << 1) | (one ? 1 : 0);
+    }
+    return result;
 }
 
 } // namespace blockvit
