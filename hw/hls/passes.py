@@ -1,4 +1,4 @@
-"""Optimizer passes of hls4ml's flow for Vitis: how tensors are partitioned, how layers follow."""
+"""Optimizer passes in hls4ml's flow for Vitis: how tensors are partitioned, how layers follow."""
 
 from __future__ import annotations
 
@@ -10,34 +10,36 @@ from hw.hls.layers import IntegerLayer
 
 
 class PartitionIntegers(OptimizerPass):  # type: ignore[misc]
-    """Cyclic partitions, as many as a neighbouring layer reads or writes at once.
+    """Cyclic partitions of tensors, as many as a layer reads or writes in a cycle.
 
-    hls4ml partitions completely, into registers, which no transformer fits.
+    hls4ml partitions them completely, into registers, where no transformer fits.
     """
 
     name = "partition_integers"
 
     def match(self, node: Any) -> bool:
         stream = node.model.config.get_config_value("IOType") == "io_stream"
-        return not stream and any(
-            isinstance(layer, IntegerLayer) for layer in (node, *node.get_output_nodes())
-        )
+        users = (node, *node.get_output_nodes())
+        return not stream and any(isinstance(user, IntegerLayer) for user in users)
 
     def transform(self, model: Any, node: Any) -> bool:
         for name in node.outputs:
             users = [node, *node.get_output_nodes(name)]
-            widths = [user.ports() for user in users if isinstance(user, IntegerLayer)]
-            mode = "reshape" if name in model.inputs else "partition"
+            ports = [
+                user.ports(user.attributes, user.get_attr("width"))
+                for user in users
+                if isinstance(user, IntegerLayer)
+            ]
             variable = node.get_output_variable(name)
-            factor = min(max(widths), variable.shape[-1])
-            variable.pragma = (mode, "cyclic", factor)
+            mode = "reshape" if name in model.inputs else "partition"
+            variable.pragma = (mode, "cyclic", min(max(ports), variable.shape[-1]))
         return False
 
 
 class SequentialLayers(ModelOptimizerPass):  # type: ignore[misc]
     """Layers of `io_parallel` run one after another, unless a `PipelineStyle` says otherwise.
 
-    hls4ml would choose a dataflow, in which no tensor may have two readers; the residual stream has.
+    hls4ml would choose a dataflow, where a tensor has one reader; the residual stream has two.
     """
 
     name = "sequential_layers"
@@ -48,6 +50,8 @@ class SequentialLayers(ModelOptimizerPass):  # type: ignore[misc]
     def transform(self, model: Any) -> bool:
         config = model.config
         style = config.config["HLSConfig"].get("Model", {}).get("PipelineStyle", "auto")
-        if style == "auto" and config.get_config_value("IOType") == "io_parallel":
+        integers = any(isinstance(layer, IntegerLayer) for layer in model.get_layers())
+        stream = config.get_config_value("IOType") == "io_stream"
+        if integers and style == "auto" and not stream:
             config.pipeline_style = "inline off"
         return False

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
 
-from hw.hls.layers import ARRAY_ALIASES, LAYERS, IntegerLayer
+from hw.hls.layers import ROLES, IntegerLayer
+from hw.hls.operations import LAYERS
+
+
+def _constant(name: str, value: Any) -> str:
+    if isinstance(value, int) and value >= 1 << 31:
+        return f"static const unsigned long long {name} = {value}ULL;"
+    return f"static const unsigned {name} = {value};"
 
 
 class IntegerConfigTemplate(LayerConfigTemplate):  # type: ignore[misc]
@@ -12,18 +21,20 @@ class IntegerConfigTemplate(LayerConfigTemplate):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__(LAYERS)
+        self.name = "blockvit_config_template"
 
     def format(self, node: IntegerLayer) -> str:
         io_type = node.model.config.get_config_value("IOType")
-        sizes = {name: node.get_attr(name) for name in (*node.sizes, node.width)}
-        values = {**sizes, "io_type": f"nnet::{io_type}", "reuse_factor": node.get_attr("reuse_factor")}
+        values = {name: node.get_attr(name) for name in node.sizes}
+        values |= node.shape(node.attributes, node.get_attr("width"))
+        values |= {"io_type": f"nnet::{io_type}", "reuse_factor": node.get_attr("reuse_factor")}
         if node.strategies:
             values["strategy"] = f"nnet::{node.get_attr('strategy')}"
-        lines = [f"static const unsigned {name} = {value};" for name, value in values.items()]
-        types = {ARRAY_ALIASES.get(name, name): node.weights[name].type.name for name in node.arrays}
+        types = {ROLES.get(name, name): node.weights[name].type.name for name in node.arrays}
         if node.accumulates:
             types["accum"] = node.get_attr("accum_t").name
-        lines += [f"typedef {type_name} {name}_t;" for name, type_name in types.items()]
+        lines = [_constant(name, value) for name, value in values.items()]
+        lines += [f"typedef {type_name} {role}_t;" for role, type_name in types.items()]
         body = "".join(f"    {line}\n" for line in lines)
         return f"struct config{node.index} : nnet::{node.kernel}_config {{\n{body}}};\n"
 
@@ -33,17 +44,17 @@ class IntegerFunctionTemplate(FunctionCallTemplate):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__(LAYERS)
+        self.name = "blockvit_function_template"
 
-    def transform(self, model: object, node: IntegerLayer) -> bool:
+    def transform(self, model: Any, node: IntegerLayer) -> bool:
         self.include_header = [f"nnet_utils/nnet_{node.kernel}.h"]
         return bool(super().transform(model, node))
 
     def format(self, node: IntegerLayer) -> str:
         inputs = [node.get_input_variable(name) for name in node.inputs]
         outputs = [node.get_output_variable(name) for name in node.outputs]
-        states = node.get_attr("states", ())
-        tensors = [var for name, var in zip(node.inputs, inputs, strict=True) if name not in states]
-        types = [var.type.name for var in (*tensors, outputs[0])]
-        arrays = [node.weights[name].name for name in node.arrays]
-        arguments = [var.name for var in (*inputs, *outputs)] + arrays
-        return f"nnet::{node.kernel}<{', '.join([*types, f'config{node.index}'])}>({', '.join(arguments)});"
+        tensors = (*inputs[: node.get_attr("tensors")], outputs[0])
+        types = [*(variable.type.name for variable in tensors), f"config{node.index}"]
+        arrays = (node.weights[name] for name in node.arrays)
+        arguments = [variable.name for variable in (*inputs, *outputs, *arrays)]
+        return f"nnet::{node.kernel}<{', '.join(types)}>({', '.join(arguments)});"

@@ -15,8 +15,7 @@ struct join_token_config {
     static const unsigned n_common = 1; // features of the common token
 
     static const unsigned io_type = io_parallel;
-    static const unsigned reuse_factor = 1;
-    static const unsigned parallel = 1; // features of a cycle
+    static const unsigned reuse_factor = 1; // cycles of a token: features / reuse_factor lanes
 };
 
 template <class data_T, class common_T, class res_T, typename CONFIG_T>
@@ -24,14 +23,16 @@ void join_token_tokens(data_T data[CONFIG_T::n_tokens * CONFIG_T::n_in], common_
                        unsigned tokens, res_T res[CONFIG_T::n_tokens * (CONFIG_T::n_in + CONFIG_T::n_common)]) {
     #pragma HLS INLINE
     const unsigned n_out = CONFIG_T::n_in + CONFIG_T::n_common;
+    const unsigned lanes = DIV_ROUNDUP(n_out, CONFIG_T::reuse_factor);
+
 Tokens:
     for (unsigned t = 0; t < tokens; t++) {
         #pragma HLS LOOP_TRIPCOUNT min=1 max=CONFIG_T::n_tokens
     Features:
-        for (unsigned f = 0; f < n_out; f += CONFIG_T::parallel) {
+        for (unsigned f = 0; f < n_out; f += lanes) {
             #pragma HLS PIPELINE II=1
         Lanes:
-            for (unsigned i = 0; i < CONFIG_T::parallel; i++) {
+            for (unsigned i = 0; i < lanes; i++) {
                 #pragma HLS UNROLL
                 if (f + i < CONFIG_T::n_in) {
                     res[t * n_out + f + i] = data[t * CONFIG_T::n_in + f + i];

@@ -13,8 +13,7 @@ struct table_activation_config {
     static const unsigned n_in = 1;     // features of a token
 
     static const unsigned io_type = io_parallel;
-    static const unsigned reuse_factor = 1; // features of a token that a table takes
-    static const unsigned parallel = 1;     // features of a cycle
+    static const unsigned reuse_factor = 1; // cycles of a token: n_in / reuse_factor lanes
 
     typedef ap_int<8> table_t;
 };
@@ -23,14 +22,16 @@ template <class data_T, class res_T, typename CONFIG_T>
 void table_activation_tokens(data_T data[CONFIG_T::n_tokens * CONFIG_T::n_in], unsigned tokens,
                              res_T res[CONFIG_T::n_tokens * CONFIG_T::n_in], typename CONFIG_T::table_t table[256]) {
     #pragma HLS INLINE
+    const unsigned lanes = DIV_ROUNDUP(CONFIG_T::n_in, CONFIG_T::reuse_factor);
+
 Tokens:
     for (unsigned t = 0; t < tokens; t++) {
         #pragma HLS LOOP_TRIPCOUNT min=1 max=CONFIG_T::n_tokens
     Features:
-        for (unsigned f = 0; f < CONFIG_T::n_in; f += CONFIG_T::parallel) {
+        for (unsigned f = 0; f < CONFIG_T::n_in; f += lanes) {
             #pragma HLS PIPELINE II=1
         Lanes:
-            for (unsigned i = 0; i < CONFIG_T::parallel; i++) {
+            for (unsigned i = 0; i < lanes; i++) {
                 #pragma HLS UNROLL
                 if (f + i < CONFIG_T::n_in) {
                     const unsigned at = t * CONFIG_T::n_in + f + i;
