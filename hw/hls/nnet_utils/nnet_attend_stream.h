@@ -61,6 +61,7 @@ void attend(hls::stream<data_T> &shares, hls::stream<qkv_T> &qkv, hls::stream<re
     attend_stream<data_T, qkv_T, res_T, CONFIG_T>(shares, qkv, CONFIG_T::n_tokens, res, mult, shift);
 }
 
+// Behind a token selection: only the live tokens.
 template <class data_T, class qkv_T, class res_T, typename CONFIG_T, class live_T>
 void attend(hls::stream<data_T> &shares, hls::stream<qkv_T> &qkv, hls::stream<live_T> &live, hls::stream<res_T> &res,
             typename CONFIG_T::mult_t mult[CONFIG_T::n_heads], typename CONFIG_T::shift_t shift[CONFIG_T::n_heads]) {

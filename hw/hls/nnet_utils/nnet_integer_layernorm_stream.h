@@ -36,6 +36,7 @@ void integer_layernorm(hls::stream<data_T> &data, hls::stream<res_T> &res,
     integer_layernorm_stream<data_T, res_T, CONFIG_T>(data, CONFIG_T::n_tokens, res, gain, offset);
 }
 
+// Behind a token selection: only the live tokens.
 template <class data_T, class res_T, typename CONFIG_T, class live_T>
 void integer_layernorm(hls::stream<data_T> &data, hls::stream<live_T> &live, hls::stream<res_T> &res,
                        typename CONFIG_T::gain_t gain[CONFIG_T::n_in],

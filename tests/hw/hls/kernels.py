@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import hw
-from sim.machine.build import CACHE, locked
+from hw.cache import CACHE, locked
 
 HEADERS = Path(hw.__file__).parent / "hls" / "nnet_utils"
 TEMPLATES = Path(hls4ml.__file__).parent / "templates" / "vivado"

@@ -44,7 +44,7 @@ def select_kernel(shape: str, stream: bool, live: bool) -> Kernel:
     return Kernel(
         "select_token",
         (word(INT16, features, stream),) * 2,
-        {"n_tokens": tokens, "n_in": features, "index": index, "reuse_factor": reuse},
+        {"n_tokens": tokens, "n_in": features, "token": index, "reuse_factor": reuse},
         (
             tensor(INT16, tokens, features, stream),
             tensor(INT16, 1, features, stream, output=True),
