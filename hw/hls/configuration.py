@@ -97,7 +97,9 @@ def hls_config(
         if layer_name(name) not in layers:
             raise UserError(f"LayerName {name!r}: expected one of {', '.join(layers)}")
         _merge(name, layers[layer_name(name)][1], values, exact=True)
-    style = {key: value for key, value in changes.get("Model", {}).items() if key == "PipelineStyle"}
+    style = {
+        key: value for key, value in changes.get("Model", {}).items() if key == "PipelineStyle"
+    }
     model = {"Precision": "ap_int<16>", "ReuseFactor": 1, "Strategy": "Resource", **style}
     names = {name: deepcopy(known) for name, (_, known) in layers.items()}
     return {"Model": model, "LayerName": names}

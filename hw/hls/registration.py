@@ -9,7 +9,7 @@ from hls4ml.backends import get_backend
 from hls4ml.model.layers import register_layer
 
 from hw.hls.operations import LAYERS
-from hw.hls.passes import PartitionIntegers, SequentialLayers
+from hw.hls.passes import MemoryPorts, PartitionIntegers, SequentialLayers
 from hw.hls.templates import IntegerConfigTemplate, IntegerFunctionTemplate
 
 BACKEND = "Vitis"
@@ -26,5 +26,6 @@ def register() -> None:
         backend.register_template(template)
     for optimizer in (PartitionIntegers, SequentialLayers):
         backend.register_pass(optimizer.name, optimizer, flow="vivado:specific_types")
+    backend.register_pass(MemoryPorts.name, MemoryPorts, flow=backend.get_writer_flow())
     for header in sorted(SOURCES.glob("*.h")):
         backend.register_source(header)
