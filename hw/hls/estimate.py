@@ -1,8 +1,8 @@
-"""How many cycles the layers of an HLS project take: an estimate, from the loops of their kernels.
+"""How many cycles the layers of an HLS project take: an estimate, from their kernels' loops.
 
-A pipelined loop takes a cycle an iteration (its initiation interval is 1), and `FILL` cycles until its
-first result is there; loops that only contain one another count as one. Layers of `io_parallel` run one
-after another. A synthesis tool may find that it needs more stages, or a longer interval.
+A pipelined loop takes a cycle an iteration (its initiation interval is 1), and `FILL` cycles until
+its first result is there; loops that only contain one another count as one. Layers of `io_parallel`
+run one after another. A synthesis tool may need more stages, or a longer interval.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The layer that an operation of the IR becomes in an hls4ml `ModelGraph`: see `hw.hls.operations`.
 
-A layer names its kernel (`nnet_utils/nnet_<kernel>.h`), the sizes in the kernel's config struct, and
-its constant arrays, in the order of the kernel's arguments.
+A layer names its kernel (`nnet_utils/nnet_<kernel>.h`), the sizes in the kernel's config struct,
+and its constant arrays, in the order of the kernel's arguments.
 """
 
 from __future__ import annotations

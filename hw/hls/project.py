@@ -53,7 +53,8 @@ def write_project(
         io_type: `io_parallel` or `io_stream`.
 
     Raises:
-        UserError: the folder holds something else or cannot be written, or the configuration is wrong.
+        UserError: the folder holds something else or cannot be written, or the configuration is
+            wrong.
     """
     if folder.exists() and not (folder / DESCRIPTION).exists() and any(folder.iterdir()):
         raise UserError(f"{folder}: is not an HLS project; name an empty or a new folder")
