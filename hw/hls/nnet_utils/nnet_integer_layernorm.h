@@ -71,8 +71,8 @@ template <class data_T, class res_T, typename CONFIG_T>
 void integer_layernorm_token(data_T *data, res_T *res, unsigned first, typename CONFIG_T::gain_t gain[CONFIG_T::n_in],
                              typename CONFIG_T::offset_t offset[CONFIG_T::n_in]) {
     #pragma HLS INLINE
-    const unsigned channels = CONFIG_T::n_in;
-    const unsigned lanes = DIV_ROUNDUP(channels, CONFIG_T::reuse_factor);
+    const ap_uint<blockvit::bits_of(CONFIG_T::n_in)> channels = CONFIG_T::n_in;
+    const unsigned lanes = DIV_ROUNDUP(CONFIG_T::n_in, CONFIG_T::reuse_factor);
     typedef blockvit::layernorm_widths<CONFIG_T::n_in> widths;
     #pragma HLS ARRAY_PARTITION variable=gain cyclic factor=lanes
     #pragma HLS ARRAY_PARTITION variable=offset cyclic factor=lanes
@@ -80,14 +80,14 @@ void integer_layernorm_token(data_T *data, res_T *res, unsigned first, typename 
     ap_int<widths::total> total = 0;
     ap_uint<widths::squares> squares = 0;
 Sums:
-    for (unsigned f = 0; f < channels; f += lanes) {
+    for (unsigned f = 0; f < CONFIG_T::n_in; f += lanes) {
         #pragma HLS PIPELINE II=1
         ap_int<widths::total> part = 0;
         ap_uint<widths::squares> part_squares = 0;
     SumsLanes:
         for (unsigned i = 0; i < lanes; i++) {
             #pragma HLS UNROLL
-            if (f + i < channels) {
+            if (f + i < CONFIG_T::n_in) {
                 const data_T x = data[first + f + i];
                 part += x;
                 part_squares += x * x;
@@ -102,12 +102,12 @@ Sums:
     const ap_uint<2> lost = factor.half_shift < 0 ? widths::lost : 0;
     const blockvit::shift_t fraction = 19 - factor.half_shift - lost;
 Normalize:
-    for (unsigned f = 0; f < channels; f += lanes) {
+    for (unsigned f = 0; f < CONFIG_T::n_in; f += lanes) {
         #pragma HLS PIPELINE II=1
     NormalizeLanes:
         for (unsigned i = 0; i < lanes; i++) {
             #pragma HLS UNROLL
-            if (f + i < channels) {
+            if (f + i < CONFIG_T::n_in) {
                 const ap_int<widths::centred> centred = channels * data[first + f + i] - total;
                 const ap_int<widths::kept> kept = centred >> lost;
                 const ap_int<widths::kept + 17> product = kept * factor.reciprocal;
