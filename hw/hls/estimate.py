@@ -91,7 +91,7 @@ def _token_select(sizes: Sizes, width: int, tokens: int) -> int:
 
 
 _CYCLES: dict[str, Callable[[Sizes, int, int], int]] = {
-    "BlockDense": _dense,
+    "BlockSparseLinear": _dense,
     "TableActivation": _elementwise,
     "JoinToken": _join,
     "AttentionScores": _scores,

@@ -11,6 +11,20 @@ from hls4ml.model.optimizer import ModelOptimizerPass, OptimizerPass
 from hw.hls.layers import IntegerLayer
 
 
+class OutputTypes(OptimizerPass):
+    """Types of all results of a layer are defined; hls4ml remembers those of the last one."""
+
+    name = "output_types"
+
+    def match(self, node: Any) -> bool:
+        return isinstance(node, IntegerLayer) and len(node.outputs) > 1
+
+    def transform(self, model: Any, node: Any) -> bool:
+        for name in node.outputs:
+            node.set_attr(f"{name}_type", node.get_output_variable(name).type)
+        return False
+
+
 class PartitionIntegers(OptimizerPass):
     """Cyclic partitions of tensors, as many as a layer reads or writes in a cycle.
 

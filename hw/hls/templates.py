@@ -47,7 +47,8 @@ class IntegerFunctionTemplate(FunctionCallTemplate):
         self.name = "blockvit_function_template"
 
     def transform(self, model: Any, node: IntegerLayer) -> bool:
-        self.include_header = [f"nnet_utils/nnet_{node.kernel}.h"]
+        stream = node.model.config.get_config_value("IOType") == "io_stream"
+        self.include_header = [f"nnet_utils/nnet_{node.kernel}{'_stream' * stream}.h"]
         return bool(super().transform(model, node))
 
     def format(self, node: IntegerLayer) -> str:
