@@ -28,7 +28,7 @@ UINT8 = onnx.TensorProto.UINT8
 UINT64 = onnx.TensorProto.UINT64
 DOUBLE = onnx.TensorProto.DOUBLE
 
-OF_BITS = {8: INT8, 16: INT16}
+OF_BITS: dict[int, int] = {8: INT8, 16: INT16}
 """ONNX's type of a tensor of the IR, by its bits."""
 
 

@@ -13,7 +13,7 @@ from hw.ir import Linear, Network, Op, TokenSelect
 from hw.onnx.blocks import split_blocks
 from hw.onnx.domain import DOMAIN, OF_BITS
 from hw.onnx.names import IMAGE, value_name
-from hw.onnx.operators import attribute_names
+from hw.onnx.operators import attribute_kinds
 
 LINEAR, TABLE, JOIN, QUANTIZE = (
     "BlockSparseLinear",
@@ -33,7 +33,7 @@ class Initializers:
         self._tensors: dict[str, onnx.TensorProto] = {}
 
     def add(self, name: str, array: NDArray[Any]) -> str:
-        self._tensors[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+        self._tensors[name] = numpy_helper.from_array(np.asarray(array, order="C"), name)
         return name
 
     @property
@@ -84,7 +84,7 @@ def op_nodes(network: Network, op: Op, arrays: Initializers) -> list[onnx.NodePr
         outputs += [op.name + end for end in (PACKAGE, SCORES, KEPT)]
     attributes = {
         name: known[name] if name in known else getattr(op, name)
-        for name in attribute_names(operator)
+        for name in attribute_kinds(operator)
     }
     node = _node(operator, op.name, inputs, outputs, **attributes)
     helper.set_metadata_props(node, {"block": str(op.block)})

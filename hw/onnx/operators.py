@@ -32,9 +32,10 @@ OPERATORS: dict[str, OnnxFunction] = {
 """The operators that nodes of a network name."""
 
 
-def attribute_names(name: str) -> tuple[str, ...]:
-    """The attributes of an operator."""
-    return tuple(str(attribute.name) for attribute in OPERATORS[name].function_ir.attrs)
+def attribute_kinds(name: str) -> dict[str, int]:
+    """The attributes of an operator, and which of ONNX's types each has."""
+    attributes = OPERATORS[name].function_ir.attrs
+    return {str(attribute.name): int(attribute.type) for attribute in attributes}
 
 
 def function_protos(names: set[str]) -> list[onnx.FunctionProto]:
