@@ -1,4 +1,5 @@
-"""`python -m hw`: check a geometry, compile a network, list the program, synthesize the core."""
+"""`python -m hw`: check a geometry, compile a network, list the program, synthesize the core;
+exchange networks with other tools."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ import typer
 from hw import options
 from hw.cli import run_app
 from hw.config import ArrayConfig
+from hw.formats import export, import_
 from hw.ir import load_network
 from hw.program.compiler import compile_network
 from hw.program.disassembler import disassemble, listing
@@ -94,6 +96,8 @@ def disasm(folder: Folder) -> None:
         typer.echo(line)
 
 
+app.command()(export)
+app.command("import")(import_)
 app.command()(synth)
 app.command()(pnr)
 

@@ -1,4 +1,4 @@
-"""Where built simulators are kept, and how processes that build the same one wait for each other."""
+"""Where built simulators are kept, and how processes that build the same one wait."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,21 +20,24 @@ INTERRUPTED = 130
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, details: Sequence[str] = ()) -> NoReturn:
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    for detail in details:
+        print(f"  {' '.join(detail.split())}", file=sys.stderr)
     sys.exit(BAD_INPUT)
 
 
 def run_app(app: typer.Typer, args: list[str] | None = None) -> NoReturn:
     """Run `app` on `args` (default `sys.argv[1:]`) and exit with its status.
 
-    A `UserError`, a wrong option or a full disk prints `error: ...` in one line and exits with 2,
-    an interrupt exits with 130. A command returns another status by raising `typer.Exit(status)`.
+    A `UserError`, a wrong option or a full disk prints `error: ...` in one line, then the error's
+    details, and exits with 2; an interrupt exits with 130. A command returns another status by
+    raising `typer.Exit(status)`.
     """
     try:
         status = app(args, standalone_mode=False)
     except UserError as error:
-        _fail(str(error))
+        _fail(str(error), error.details)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except typer.Abort:

@@ -28,6 +28,8 @@ class InputImage:
     source: str
     label: int | None = None
     """Its class, where known."""
+    pixels: NDArray[np.float32] | None = None
+    """What the patches are of, in [0, 1] (C, H, W)."""
 
 
 def input_image(spec: ImageSpec, which: str) -> InputImage:
@@ -39,7 +41,7 @@ def input_image(spec: ImageSpec, which: str) -> InputImage:
         UserError: no such image, or a file that cannot be read as one.
     """
     if not which.isdecimal():
-        return InputImage(quantize_image(spec, _read_file(spec, Path(which))), Path(which).name)
+        return _quantized(spec, _read_file(spec, Path(which)), Path(which).name)
     images, labels = _bundled()
     number = int(which)
     if number >= len(images):
@@ -47,11 +49,11 @@ def input_image(spec: ImageSpec, which: str) -> InputImage:
     source = f"bundled test image {number}"
     if images.shape[1:] == (spec.height, spec.width) and spec.channels == 1:
         pixels = images[number][None] / 255
-        return InputImage(quantize_image(spec, pixels), source, int(labels[number]))
+        return _quantized(spec, pixels, source, int(labels[number]))
     size = (spec.width, spec.height)
     resized = np.asarray(Image.fromarray(images[number]).resize(size, Image.Resampling.BICUBIC))
     pixels = np.repeat(resized[None], spec.channels, axis=0) / 255
-    return InputImage(quantize_image(spec, pixels), f"{source}, resized as a stand-in")
+    return _quantized(spec, pixels, f"{source}, resized as a stand-in")
 
 
 def input_images(spec: ImageSpec, which: str, count: int) -> list[InputImage]:
@@ -79,9 +81,16 @@ def input_images(spec: ImageSpec, which: str, count: int) -> list[InputImage]:
         )
     chosen = [files[i * len(files) // count] for i in range(count)]
     return [
-        InputImage(quantize_image(spec, _read_file(spec, file)), str(file.relative_to(path)))
-        for file in chosen
+        _quantized(spec, _read_file(spec, file), str(file.relative_to(path))) for file in chosen
     ]
+
+
+def _quantized(
+    spec: ImageSpec, pixels: NDArray[np.float64], source: str, label: int | None = None
+) -> InputImage:
+    """An image whose pixels have the precision that other executors take them in."""
+    single = pixels.astype(np.float32)
+    return InputImage(quantize_image(spec, single), source, label, single)
 
 
 def _bundled() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

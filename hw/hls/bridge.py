@@ -19,6 +19,7 @@ def bridge_source(graph: Any) -> str:
     (source,), outputs = graph.get_input_variables(), graph.get_output_variables()
     variables = [source, *outputs]
     declared = "".join(f"    static {v.definition_cpp(name_suffix='_ap')};\n" for v in variables)
+    taken = f"<int, {source.type.name}, {source.size()}>(inputs, {_argument(source)})"
     converted = "".join(
         f"    nnet::convert_data<{v.type.name}, int, {v.size()}>({_argument(v)}, outputs[{i}]);\n"
         for i, v in enumerate(outputs)
@@ -36,7 +37,7 @@ def bridge_source(graph: Any) -> str:
         f'extern "C" void {ENTRY}(const char *weights, int *inputs, int **outputs) {{\n'
         f"    {WEIGHTS} = weights;\n"
         f"{declared}"
-        f"    nnet::convert_data<int, {source.type.name}, {source.size()}>(inputs, {_argument(source)});\n"
+        f"    nnet::convert_data{taken};\n"
         f"    {project}({', '.join(_argument(v) for v in variables)});\n"
         f"{converted}"
         "}\n"

@@ -26,7 +26,7 @@ HLSConfig = dict[str, Any]
 
 
 def _layer_defaults(entry: LayerEntry, array: ArrayConfig) -> dict[str, Any]:
-    """What hls4ml's dictionary has for a layer, on as many multipliers or lanes as the machine's."""
+    """What hls4ml's dictionary has for a layer: as many multipliers or lanes as the machine."""
     layer = CLASSES[entry["class_name"]]
     units = array.pes if layer.multiplies else array.vector_lanes
     width = widest(layer.widths(entry), units)
@@ -75,8 +75,8 @@ def hls_config(
     """Every layer's entry, and the user's changes: of the model, of a type, of a layer.
 
     Args:
-        overrides: as hls4ml's `HLSConfig`; a layer goes by its name in the IR or in hls4ml. Types of
-            `Precision` are integers; a single one is that of the result.
+        overrides: as hls4ml's `HLSConfig`; a layer goes by its name in the IR or in hls4ml.
+            Types of `Precision` are integers; a single one is that of the result.
 
     Raises:
         UserError: it names a section, a layer, a type or an entry that is not there.
@@ -97,7 +97,9 @@ def hls_config(
         if layer_name(name) not in layers:
             raise UserError(f"LayerName {name!r}: expected one of {', '.join(layers)}")
         _merge(name, layers[layer_name(name)][1], values, exact=True)
-    style = {key: value for key, value in changes.get("Model", {}).items() if key == "PipelineStyle"}
+    style = {
+        key: value for key, value in changes.get("Model", {}).items() if key == "PipelineStyle"
+    }
     model = {"Precision": "ap_int<16>", "ReuseFactor": 1, "Strategy": "Resource", **style}
     names = {name: deepcopy(known) for name, (_, known) in layers.items()}
     return {"Model": model, "LayerName": names}

@@ -8,10 +8,11 @@ from typing import Any
 from hls4ml.model.graph import ModelGraph
 
 from hw.config import ArrayConfig
+from hw.errors import UserError
 from hw.hls.configuration import HLSConfig, hls_config, project_config
 from hw.hls.lowering import layer_entries
 from hw.hls.registration import register
-from hw.ir import Network
+from hw.ir import Network, TokenSelect
 
 
 def model_graph(
@@ -34,8 +35,14 @@ def model_graph(
         outputs: names of operations whose results leave the top function; the last one's if none.
 
     Raises:
-        UserError: a wrong configuration, or names that HLS cannot tell apart.
+        UserError: a wrong configuration, names that HLS cannot tell apart, or selectors with
+            `io_stream`.
     """
+    if io_type == "io_stream" and any(isinstance(op, TokenSelect) for op in network.ops):
+        raise UserError(
+            f"{network.model}: hls4ml cannot copy the stream of a selector's live tokens to all of "
+            "its readers; use io_parallel"
+        )
     register()
     entries = layer_entries(network)
     layers = [layer for group in entries.values() for layer in group]

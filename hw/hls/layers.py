@@ -1,11 +1,12 @@
 """The layer that an operation of the IR becomes in an hls4ml `ModelGraph`: see `hw.hls.operations`.
 
-A layer names its kernel (`nnet_utils/nnet_<kernel>.h`), the sizes in the kernel's config struct, and
-its constant arrays, in the order of the kernel's arguments.
+A layer names its kernel (`nnet_utils/nnet_<kernel>.h`), the sizes in the kernel's config struct,
+and its constant arrays, in the order of the kernel's arguments.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from hls4ml.model.attributes import (
     WeightAttribute,
 )
 from hls4ml.model.layers import Layer
-from hls4ml.model.types import IntegerPrecisionType, NamedType
+from hls4ml.model.types import IntegerPrecisionType, NamedType, WeightVariable
 
 from hw.errors import UserError
 from hw.hls.parallel import Sizes, closest_width
@@ -43,7 +44,14 @@ ROLES = {"payload": "weight", "rows": "index", "columns": "index", "empty": "ind
 """Constant arrays that go by another name in the config struct and in `Precision`."""
 
 
-class IntegerLayer(Layer):  # type: ignore[misc]
+class IntegerWeights(WeightVariable):
+    """A constant array whose values are written as whole numbers, millions in a second."""
+
+    def __iter__(self) -> Iterator[str]:
+        return map(str, np.asarray(self.data).ravel().tolist())
+
+
+class IntegerLayer(Layer):
     """An operation on integers; `docs/integer.md` says what it computes."""
 
     kernel: ClassVar[str] = ""
@@ -139,4 +147,6 @@ class IntegerLayer(Layer):  # type: ignore[misc]
                 f"Precision {role} of {self.name}: {precision} does not hold its values, "
                 f"{data.min()} to {data.max()}; choose a wider one"
             )
-        self.add_weights_variable(name, precision=precision, data=np.asarray(data, np.int64))
+        names = {"var_name": f"{name}{{index}}", "type_name": f"{name}{{index}}_t"}
+        array = IntegerWeights(**names, precision=precision, data=data, index=self.index)
+        self.set_attr(name, array)

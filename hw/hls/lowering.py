@@ -125,7 +125,7 @@ def _linear(lower: _Lowering, op: Linear) -> list[LayerEntry]:
     arrays = {name: getattr(blocks, name) for name in positions}
     arrays |= {name: lower.array(op, name) for name in ("bias", "mult", "shift")}
     data = {f"{name}_data": _padded(array) for name, array in arrays.items()}
-    dense = lower.entry(op, "BlockDense", {**sizes, **data})
+    dense = lower.entry(op, "BlockSparseLinear", {**sizes, **data})
     if layers:
         dense["inputs"] = [*layers[-1]["outputs"], *lower.live(op)]
         dense["tensors"] = 1

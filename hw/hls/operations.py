@@ -6,7 +6,7 @@ from hw.hls.layers import IntegerLayer
 from hw.hls.parallel import Sizes, divisors
 
 
-class BlockDense(IntegerLayer):
+class BlockSparseLinear(IntegerLayer):
     """A linear layer of which only the kept blocks of the weight exist."""
 
     kernel = "block_dense"
@@ -148,7 +148,7 @@ class TokenSelect(IntegerLayer):
 
 
 LAYERS: tuple[type[IntegerLayer], ...] = (
-    BlockDense,
+    BlockSparseLinear,
     TableActivation,
     JoinToken,
     AttentionScores,

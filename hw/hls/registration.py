@@ -9,7 +9,7 @@ from hls4ml.backends import get_backend
 from hls4ml.model.layers import register_layer
 
 from hw.hls.operations import LAYERS
-from hw.hls.passes import PartitionIntegers, SequentialLayers
+from hw.hls.passes import MemoryPorts, OutputTypes, PartitionIntegers, SequentialLayers
 from hw.hls.templates import IntegerConfigTemplate, IntegerFunctionTemplate
 
 BACKEND = "Vitis"
@@ -24,7 +24,8 @@ def register() -> None:
     backend = get_backend(BACKEND)
     for template in (IntegerConfigTemplate, IntegerFunctionTemplate):
         backend.register_template(template)
-    for optimizer in (PartitionIntegers, SequentialLayers):
+    for optimizer in (OutputTypes, PartitionIntegers, SequentialLayers):
         backend.register_pass(optimizer.name, optimizer, flow="vivado:specific_types")
+    backend.register_pass(MemoryPorts.name, MemoryPorts, flow=backend.get_writer_flow())
     for header in sorted(SOURCES.glob("*.h")):
         backend.register_source(header)

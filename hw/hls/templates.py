@@ -16,7 +16,7 @@ def _constant(name: str, value: Any) -> str:
     return f"static const unsigned {name} = {value};"
 
 
-class IntegerConfigTemplate(LayerConfigTemplate):  # type: ignore[misc]
+class IntegerConfigTemplate(LayerConfigTemplate):
     """`struct config<index>`, derived from the defaults in the kernel's header."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class IntegerConfigTemplate(LayerConfigTemplate):  # type: ignore[misc]
         return f"struct config{node.index} : nnet::{node.kernel}_config {{\n{body}}};\n"
 
 
-class IntegerFunctionTemplate(FunctionCallTemplate):  # type: ignore[misc]
+class IntegerFunctionTemplate(FunctionCallTemplate):
     """The call: inputs, results, constant arrays."""
 
     def __init__(self) -> None:
@@ -47,7 +47,8 @@ class IntegerFunctionTemplate(FunctionCallTemplate):  # type: ignore[misc]
         self.name = "blockvit_function_template"
 
     def transform(self, model: Any, node: IntegerLayer) -> bool:
-        self.include_header = [f"nnet_utils/nnet_{node.kernel}.h"]
+        stream = node.model.config.get_config_value("IOType") == "io_stream"
+        self.include_header = [f"nnet_utils/nnet_{node.kernel}{'_stream' * stream}.h"]
         return bool(super().transform(model, node))
 
     def format(self, node: IntegerLayer) -> str:

@@ -14,7 +14,7 @@ from prune.cli.latency import latency
 from prune.cli.methods import compare_methods
 from prune.cli.run import run_command
 from prune.cli.sweep import sweep_command
-from prune.cli.tokens import tokens_command
+from prune.cli.tokens import retarget_command, tokens_command
 from prune.cli.views import show
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("run")(run_command)
 app.command("close")(close)
 app.command("finetune")(finetune_command)
 app.command("tokens")(tokens_command)
+app.command("retarget")(retarget_command)
 app.command("compare-units")(compare_units)
 app.command("compare-methods")(compare_methods)
 app.command("compare-tokens")(compare_tokens_command)

@@ -17,6 +17,7 @@ from prune.finetune.running import Running
 from prune.settings import Source
 from prune.tokens.recipe import TokenRecipe
 from prune.tokens.run import train_selectors
+from prune.tokens.settle import retarget
 from prune.views import write_views
 
 _DEFAULT = TokenRecipe()
@@ -103,3 +104,19 @@ def tokens_command(
         write_views(out)
         loop.forget(out)
         print_report(Console(), report)
+
+
+def retarget_command(
+    run_folder: Annotated[Path, typer.Argument(help="OUT of `python -m prune tokens`.")],
+    data: options.TrainingImages,
+    out: options.Artifacts,
+    cycles: Annotated[
+        float, typer.Option(help="Share of the dense model's cycles that the mean image may take.")
+    ],
+    images: Annotated[int, typer.Option(help="Images that the budget is met on.")] = 256,
+) -> None:
+    """Give the selectors in RUN_FOLDER thresholds for another budget, without training them."""
+    report = retarget(run_folder, data, out, cycles, images)
+    write_views(out)
+    loop.forget(out)
+    print_report(Console(), report)

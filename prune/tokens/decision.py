@@ -12,6 +12,16 @@ _LEAST = 1e-6
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """How decisions are drawn while training, by Gumbel-softmax."""
+
+    temperature: float = 1.0
+    """Width of the sigmoid that gradients go through, in scores' logits."""
+    noise: float = 1.0
+    """Size of the logistic noise on the logits; 0: decisions are those of inference."""
+
+
+@dataclass(frozen=True)
 class Decision:
     """What a selector decides about the tokens (N, T) before it."""
 
@@ -32,7 +42,7 @@ def decide(
     package: Tensor,
     prefix: int,
     threshold: float,
-    temperature: float | None,
+    drawing: Drawing | None,
 ) -> Decision:
     """Keep the tokens whose score reaches `threshold`.
 
@@ -41,17 +51,16 @@ def decide(
         scores: (N, T - prefix).
         live: (N, T) float32, 1 or 0.
         package: (N, T) bool, the earlier package tokens, which are always dropped.
-        temperature: of Gumbel-softmax: with logistic noise on the scores' logits, and gradients
-            through a sigmoid of this width; None: no noise, and no gradient of a decision.
+        drawing: None: no noise, and no gradient of a decision.
     """
     scores = torch.cat([torch.ones_like(live[:, :prefix]), scores], dim=1) * live.detach()
-    if temperature is None:
+    if drawing is None:
         keep = (scores >= threshold).to(scores.dtype)
     else:
         level = torch.logit(scores.new_tensor(threshold), _LEAST)
         logits = torch.logit(scores, _LEAST) - level
-        noise = torch.rand_like(logits).clamp(_LEAST, 1 - _LEAST)
-        soft = ((logits + torch.logit(noise)) / temperature).sigmoid()
+        noise = torch.rand_like(logits).clamp(_LEAST, 1 - _LEAST).logit()
+        soft = ((logits + drawing.noise * noise) / drawing.temperature).sigmoid()
         keep = (soft >= 0.5).to(scores.dtype) + (soft - soft.detach())
     keep = torch.cat([torch.ones_like(keep[:, :prefix]), keep[:, prefix:]], dim=1)
     keep = (keep * live).masked_fill(package, 0.0)

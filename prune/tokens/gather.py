@@ -49,7 +49,7 @@ class GatheredTokens:
         scores = selector(x, live, self._prefix)
         live = positions < lengths.unsqueeze(1) if live is None else live
         chosen = decide(
-            x, scores, live.float(), package, self._prefix, selector.threshold, temperature=None
+            x, scores, live.float(), package, self._prefix, selector.threshold, drawing=None
         )
         scores = chosen.scores.gather(1, self._place) * self._alone
         x = self._leave(x, chosen)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from prune.tokens.attached import Attached
 from prune.tokens.attention import Attending, Rule
+from prune.tokens.decision import Drawing
 from prune.tokens.gather import GatheredTokens
 from prune.tokens.masked import MaskedTokens
 from prune.tokens.selection import Selection
@@ -32,8 +33,8 @@ class Selectors(Attached):
     `masked`, and nothing is random.
     """
 
-    temperature: float = 1.0
-    """Of the Gumbel-softmax while training."""
+    drawing: Drawing = Drawing()
+    """How decisions are drawn while training."""
     masked: bool = False
 
     def __init__(self, model: Architecture, selectors: dict[int, TokenSelector]) -> None:
@@ -80,5 +81,5 @@ class Selectors(Attached):
     def _start(self, x: Tensor) -> Tokens:
         prefix = self._architecture.prefix
         if self.training:
-            return MaskedTokens(x, prefix, self.temperature)
+            return MaskedTokens(x, prefix, self.drawing)
         return MaskedTokens(x, prefix, None) if self.masked else GatheredTokens(x, prefix)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from prune.tokens.attention import KeyWeights
-from prune.tokens.decision import decide
+from prune.tokens.decision import Drawing, decide
 from prune.tokens.selection import Selection
 from prune.tokens.selector import TokenSelector
 
@@ -19,11 +19,11 @@ class MaskedTokens:
     Args:
         x: tokens before the first selection (N, T, C).
         prefix: tokens in front that are always kept.
-        temperature: as `decide`.
+        drawing: as `decide`.
     """
 
-    def __init__(self, x: Tensor, prefix: int, temperature: float | None) -> None:
-        self._prefix, self._temperature = prefix, temperature
+    def __init__(self, x: Tensor, prefix: int, drawing: Drawing | None) -> None:
+        self._prefix, self._drawing = prefix, drawing
         self._live = x.new_ones(x.shape[:2], dtype=torch.float32)
         self._has_slot = False
 
@@ -42,7 +42,7 @@ class MaskedTokens:
         slot[:, -1] = True
         scores = selector(x, self._live, self._prefix)
         chosen = decide(
-            x, scores, self._live, slot, self._prefix, selector.threshold, self._temperature
+            x, scores, self._live, slot, self._prefix, selector.threshold, self._drawing
         )
         packed = chosen.dropped.to(self._live.dtype).unsqueeze(1)
         self._live = torch.cat([chosen.keep[:, :-1], packed], dim=1)

@@ -14,7 +14,7 @@ from hw.errors import UserError
 from prune.finetune.recipe import Recipe
 from prune.tokens.schedule import Search
 
-_SHARES = ("cycles", "warm", "freeze", "within", "tolerance")
+_SHARES = ("cycles", "warm", "freeze", "quiet", "within", "tolerance")
 _AT_LEAST_ZERO = ("keep_weight", "token_weight", "latency_weight")
 
 
@@ -39,6 +39,10 @@ class TokenRecipe(Recipe):
     """Share of the steps, at first, in which selectors learn what the dense model attends to."""
     freeze: float = 0.4
     """Share of the steps, at first, in which the backbone stays as it is; 1: it is not trained."""
+
+    quiet: float = 0.3
+    """Share of the steps, at last, whose decisions are drawn without noise, as at inference; before
+    them, from the end of `warm`, the noise fades."""
 
     keep_weight: float = 2.0
     """Of the squared distance from the schedule's keep rates."""

@@ -19,24 +19,19 @@ from prune.finetune.devices import make_accelerator
 from prune.finetune.images import LabelledImages, labelled_images, split
 from prune.finetune.loop import Data
 from prune.finetune.pruning_run import PruningRun, load_teacher
-from prune.finetune.run import trained_weights, write_trained
+from prune.finetune.run import trained_weights
 from prune.finetune.running import Journal, Running, train
 from prune.prepared import SHAPE_IMAGES
-from prune.quantize import normalize, quantize
+from prune.quantize import quantize
 from prune.tokens.attach import attach_
 from prune.tokens.cost import TokenCost
-from prune.tokens.exact import ImageCycles
-from prune.tokens.files import describe_selectors
-from prune.tokens.levels import live_at, meet_budget, rate_thresholds, set_thresholds
-from prune.tokens.live import image_counts
+from prune.tokens.levels import rate_thresholds
 from prune.tokens.probe import Probe
 from prune.tokens.recipe import TokenRecipe
 from prune.tokens.samples import Samples
 from prune.tokens.schedule import Rates, Schedule, find_schedule, fit, least_share
+from prune.tokens.settle import LOG, named, settle, write_selected
 from prune.tokens.training import Goal, SelectorTrainer, start_at_
-from sim.live import LiveCounts
-
-LOG = "tokens.json"
 
 
 def train_selectors(
@@ -101,8 +96,8 @@ def train_selectors(
         "recipe": recipe.to_dict(),
         "schedule": {
             "tolerance": plan.tolerance,
-            "layers": _named(plan.layers),
-            "rates": _named(rates),
+            "layers": named(plan.layers),
+            "rates": named(rates),
         },
         "held_out_before": before,
     }
@@ -116,15 +111,11 @@ def train_selectors(
     places = " and ".join(map(str, rates))
     student = trained_weights(run, trainer, f"selectors before {places} trained", images.source)
     run = replace(run, student=student)
-    log["levels"], images_live = settle(run, recipe, training, rates)
+    samples = Samples.of(student, training, recipe.threshold_images, recipe.seed).images
+    thresholds = rate_thresholds(student.model, samples, rates)
+    log["levels"], images_live = settle(run, recipe.cycles, samples, thresholds)
     log["held_out_after"] = trainer.top1(student.model)
-    entries = {
-        "budgets": {"cycles": recipe.cycles},
-        "target_cycles": round(log["levels"]["target_cycles"]),
-        "selectors": describe_selectors(student.model, normalize(student, run.calibration)),
-        "tokens": log,
-    }
-    return write_trained(run, entries, out, LOG, images_live)
+    return write_selected(run, recipe.cycles, log, out, images_live)
 
 
 def _check(run: PruningRun) -> None:
@@ -181,38 +172,3 @@ def search(
     here = partial(price, token_cost(run, list(found.rates)))
     rates = fit(found.rates, here, target, least_share(anywhere, places[0]))
     return replace(found, rates=rates)
-
-
-def settle(
-    run: PruningRun, recipe: TokenRecipe, training: LabelledImages, rates: Rates
-) -> tuple[dict[str, Any], list[LiveCounts]]:
-    """Set the thresholds so that the mean training image meets the budget.
-
-    First those that keep the schedule's rates, then all shifted alike.
-
-    Returns:
-        What was found, and the live tokens of every image, as the cycle model takes them.
-    """
-    model: Any = run.student.model
-    network = quantize(run.student, run.calibration[:SHAPE_IMAGES], run.settings.block)
-    cycles = ImageCycles(network, run.settings.config)
-    samples = Samples.of(run.student, training, recipe.threshold_images, recipe.seed).images
-    target = recipe.cycles * run.report["dense_cycles"]
-    thresholds = rate_thresholds(model, samples, rates)
-    thresholds = meet_budget(
-        thresholds, lambda levels: live_at(model, samples, levels), cycles, target
-    )
-    set_thresholds(model, thresholds)
-    live = live_at(model, samples, thresholds)
-    found = {
-        "images": len(samples),
-        "thresholds": thresholds,
-        "live_tokens": _named({block: float(tokens.mean()) for block, tokens in live.items()}),
-        "mean_cycles": float(cycles(live).mean()),
-        "target_cycles": target,
-    }
-    return found, image_counts(live)
-
-
-def _named(values: dict[int, float]) -> dict[str, float]:
-    return {str(block): value for block, value in values.items()}

@@ -24,6 +24,7 @@ from prune.finetune.losses import loss
 from prune.models import LoadedModel
 from prune.tokens.attach import masked
 from prune.tokens.cost import TokenCost
+from prune.tokens.decision import Drawing
 from prune.tokens.losses import keep_loss, latency_loss, ranking_loss, token_loss
 from prune.tokens.ranking import attending, behind
 from prune.tokens.recipe import TokenRecipe, make_token_optimizer
@@ -113,6 +114,7 @@ class SelectorTrainer(Trainer):
         teacher, model = self._with_tokens()
         with _outputs(teacher.norm) as taught_tokens:
             taught = self._taught(images)
+        model.selectors.drawing = Drawing(noise=self._noise())
         with (
             recording(model) as record,
             _outputs(model.norm) as tokens,
@@ -127,6 +129,13 @@ class SelectorTrainer(Trainer):
             over = latency_loss(goal.cost, record, goal.dense_cycles, recipe.cycles)
             value = value + recipe.latency_weight * over.to(value)
         return value
+
+    def _noise(self) -> float:
+        """Of the next step's decisions: 1 at the end of the warm-up, 0 in the quiet steps."""
+        quiet = self.steps * (1 - self.recipe.quiet)
+        if self.step >= quiet:
+            return 0.0
+        return (quiet - self.step) / (quiet - self._warm)
 
     def _with_tokens(self) -> tuple[Any, Any]:
         return self._teacher, self.student.model

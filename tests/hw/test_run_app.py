@@ -42,6 +42,13 @@ def test_outcome_becomes_one_line_and_a_status(
     assert printed.startswith(line) and printed.count("\n") == bool(line)
 
 
+def test_details_follow_in_lines_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run_app(app_of(UserError("x.onnx: two nodes", ["first: no\nreason", "second"])), [])
+    printed = capsys.readouterr().err
+    assert printed == "error: x.onnx: two nodes\n  first: no reason\n  second\n"
+
+
 def test_defect_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         run_app(app_of(ZeroDivisionError()), [])

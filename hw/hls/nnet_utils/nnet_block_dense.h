@@ -78,54 +78,53 @@ void block_dense_tokens(data_T data[CONFIG_T::n_tokens * CONFIG_T::n_in], unsign
     typename CONFIG_T::accum_t acc[CONFIG_T::block_out];
     #pragma HLS ARRAY_PARTITION variable=acc complete
 
+    bool begins = true; // a row of blocks
 Tokens:
     for (unsigned t = 0; t < tokens; t++) {
         #pragma HLS LOOP_TRIPCOUNT min=1 max=CONFIG_T::n_tokens
-        bool begins = true;
-    Blocks:
-        for (unsigned b = 0; b < CONFIG_T::n_blocks; b++) {
-        Steps:
-            for (unsigned s = 0; s < steps; s++) {
-                #pragma HLS PIPELINE II=1
-                const unsigned part = s % parts;
-                const unsigned first = s / parts * tile_out;
-                const unsigned in = columns[b] * CONFIG_T::block_in + part * tile_in;
-                const unsigned from = rows[b] * CONFIG_T::block_out + first;
-                const bool completes = ends[b] && part == parts - 1;
-            Rows:
-                for (unsigned o = 0; o < tile_out; o++) {
+    Steps:
+        for (unsigned k = 0; k < CONFIG_T::n_blocks * steps; k++) {
+            #pragma HLS PIPELINE II=1
+            const unsigned b = k / steps;
+            const unsigned part = k % parts;
+            const unsigned first = k % steps / parts * tile_out;
+            const unsigned in = columns[b] * CONFIG_T::block_in + part * tile_in;
+            const unsigned out = rows[b] * CONFIG_T::block_out + first;
+        Rows:
+            for (unsigned o = 0; o < tile_out; o++) {
+                #pragma HLS UNROLL
+                typename CONFIG_T::accum_t sum = 0;
+            Products:
+                for (unsigned i = 0; i < tile_in; i++) {
                     #pragma HLS UNROLL
-                    typename CONFIG_T::accum_t sum = acc[first + o];
-                    if (begins && part == 0) {
-                        sum = 0;
+                    if (in + i < CONFIG_T::n_in) {
+                        sum += data[t * CONFIG_T::n_in + in + i] * payload[k * multipliers + o * tile_in + i];
                     }
-                Products:
-                    for (unsigned i = 0; i < tile_in; i++) {
-                        #pragma HLS UNROLL
-                        if (in + i < CONFIG_T::n_in) {
-                            sum += data[t * CONFIG_T::n_in + in + i] *
-                                   payload[(b * steps + s) * multipliers + o * tile_in + i];
-                        }
-                    }
-                    acc[first + o] = sum;
-                    if (completes && from + o < CONFIG_T::n_out) {
-                        res[t * CONFIG_T::n_out + from + o] = blockvit::requantize<res_T::width>(
-                            sum, bias[from + o], mult[from + o], shift[from + o]);
-                    }
+                }
+                if (!begins || part > 0) {
+                    sum += acc[first + o];
+                }
+                acc[first + o] = sum;
+                if (ends[b] && part == parts - 1 && out + o < CONFIG_T::n_out) {
+                    res[t * CONFIG_T::n_out + out + o] =
+                        blockvit::requantize<res_T::width>(sum, bias[out + o], mult[out + o], shift[out + o]);
                 }
             }
-            begins = ends[b];
+            if (k % steps == steps - 1) {
+                begins = ends[b];
+            }
         }
+    }
+EmptyTokens:
+    for (unsigned t = 0; t < tokens; t++) {
+        #pragma HLS LOOP_TRIPCOUNT min=1 max=CONFIG_T::n_tokens
     EmptyRows:
-        for (unsigned e = 0; e < CONFIG_T::n_empty; e++) {
-        EmptyOutputs:
-            for (unsigned o = 0; o < CONFIG_T::block_out; o++) {
-                #pragma HLS PIPELINE II=1
-                const unsigned out = empty[e] * CONFIG_T::block_out + o;
-                if (out < CONFIG_T::n_out) {
-                    res[t * CONFIG_T::n_out + out] =
-                        blockvit::requantize<res_T::width>(0, bias[out], mult[out], shift[out]);
-                }
+        for (unsigned k = 0; k < CONFIG_T::n_empty * CONFIG_T::block_out; k++) {
+            #pragma HLS PIPELINE II=1
+            const unsigned out = empty[k / CONFIG_T::block_out] * CONFIG_T::block_out + k % CONFIG_T::block_out;
+            if (out < CONFIG_T::n_out) {
+                res[t * CONFIG_T::n_out + out] =
+                    blockvit::requantize<res_T::width>(0, bias[out], mult[out], shift[out]);
             }
         }
     }

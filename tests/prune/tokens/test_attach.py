@@ -9,6 +9,7 @@ from torch import nn
 
 from hw.errors import UserError
 from prune.tokens import attach_, detach_, masked, recording
+from prune.tokens.decision import Drawing
 from tests.prune.tokens.small import MODELS, images, plain, selective, selectors
 
 every_model = pytest.mark.parametrize("kind", MODELS)
@@ -70,9 +71,20 @@ def test_only_training_is_random() -> None:
 def test_low_temperature_does_not_end_the_noise() -> None:
     """The noise is as large as the logits; the temperature is the width of the gradient alone."""
     model = selective().train()
-    model.selectors.temperature = 1e-3
+    model.selectors.drawing = Drawing(temperature=1e-3)
     with torch.no_grad():
         assert not torch.equal(model(images(model)), model(images(model)))
+
+
+def test_without_noise_training_decides_as_inference_does() -> None:
+    model = selective().train()
+    model.selectors.drawing = Drawing(noise=0.0)
+    with torch.no_grad(), recording(model) as record:
+        model(images(model))
+        drawn = {block: found.keep for block, found in record.items()}
+        with masked(model.eval()):
+            model(images(model))
+    assert all(torch.equal(drawn[block], found.keep) for block, found in record.items())
 
 
 def test_runs_in_mixed_precision() -> None:

@@ -18,6 +18,7 @@ from prune.finetune.pruning_run import read_run, unpruned
 from prune.models import load_model
 from prune.settings import Source
 from prune.tokens.access import selectors_of
+from prune.tokens.decision import Drawing
 from prune.tokens.run import train_selectors
 from tests.prune.tokens.conftest import QUICK, train
 
@@ -174,3 +175,17 @@ def test_digest_follows_weights_and_masks(pruned_demo: Path) -> None:
     whole = unpruned(Source("demo", images=2), (16, 16), ArrayConfig())
     assert whole.report["predicted_cycles"] == whole.report["dense_cycles"]
     assert whole.digest != read_run(pruned_demo).digest
+
+
+def test_noise_fades_until_decisions_are_those_of_inference(
+    pruned_demo: Path, class_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = []
+
+    def watching(**fields: float) -> Drawing:
+        noise.append(fields["noise"])
+        return Drawing(**fields)
+
+    monkeypatch.setattr("prune.tokens.training.Drawing", watching)
+    train(pruned_demo, class_folder, tmp_path, quiet=1 / 3)
+    assert noise == [1.0, 0.5, 0.0, 0.0]

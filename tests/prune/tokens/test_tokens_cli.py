@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from prune.cli import app
 from tests.support import Call
@@ -67,3 +69,27 @@ def test_missing_images_are_one_line(tmp_path: Path, call: Call) -> None:
     run = ("tokens", "demo", "--data", missing, "--out", tmp_path / "out", "--cycles", 0.7)
     status, message = call(app, *run)
     assert status == 2 and str(missing) in message and message.count("\n") == 1
+
+
+def test_selectors_get_another_budget(
+    selected: Path, class_folder: Path, tmp_path: Path, call: Call
+) -> None:
+    out = tmp_path / "out"
+    run = ("retarget", selected, "--data", class_folder, "--out", out, "--cycles", 0.46)
+    assert call(app, *run) == (0, "")
+    before, after = (json.loads((f / "pruned.json").read_text()) for f in (selected, out))
+    assert after["budgets"] == {"cycles": 0.46}
+    assert before["predicted_cycles"] < after["predicted_cycles"] <= after["target_cycles"]
+    assert after["tokens"]["levels"]["mean_cycles"] <= after["target_cycles"]
+    weights = [load_file(folder / "pruned.safetensors") for folder in (selected, out)]
+    for name, tensor in weights[0].items():
+        assert name.endswith("_extra_state") or np.array_equal(tensor, weights[1][name])
+
+
+def test_run_without_selectors_cannot_be_retargeted(
+    pruned_demo: Path, class_folder: Path, tmp_path: Path, call: Call
+) -> None:
+    run = ("retarget", pruned_demo, "--data", class_folder, "--cycles", 0.5)
+    status, message = call(app, *run, "--out", tmp_path / "out")
+    assert status == 2 and "no selectors were trained here" in message
+    assert not (tmp_path / "out").exists()

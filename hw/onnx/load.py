@@ -1,0 +1,23 @@
+"""ONNX in: a file of either form as a network of the IR."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hw.errors import UserError
+from hw.ir import Network
+from hw.onnx.domain import DOMAIN
+from hw.onnx.files import read_model
+from hw.onnx.integer import load_integer
+
+
+def load_onnx(path: Path) -> Network:
+    """The network of an ONNX file.
+
+    Raises:
+        UserError: it cannot be read, or nodes cannot be mapped; the details name each of them.
+    """
+    model = read_model(path)
+    if any(entry.domain == DOMAIN for entry in model.opset_import):
+        return load_integer(model, str(path))
+    raise UserError(f"{path}: no operators of the domain {DOMAIN!r}")
