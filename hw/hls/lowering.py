@@ -41,7 +41,8 @@ def output_name(tensor: str) -> str:
 
 
 def live_name(selection: str) -> str:
-    """The number of tokens that come out of a selection."""
+    """The tensor of two numbers that goes with the tokens of a selection: how many there are, and
+    whether the last one is a package token."""
     return f"{layer_name(selection)}_live"
 
 
@@ -206,11 +207,8 @@ def _token_select(lower: _Lowering, op: TokenSelect) -> list[LayerEntry]:
     heads = lower.network.tensors[op.inputs[1]].features
     sizes = {"n_heads": heads, "threshold": op.threshold, "prefix": op.prefix}
     layer = lower.entry(op, "TokenSelect", {**lower.tokens(op), **sizes})
-    if op.after:
-        layer["inputs"].append(f"{layer_name(op.after)}_package")
-    for role in ("live", "package"):
-        layer["outputs"].append(f"{layer_name(op.name)}_{role}")
-        layer["results"].append((role, [1]))
+    layer["outputs"].append(live_name(op.name))
+    layer["results"].append(("live", [2]))
     return [layer]
 
 
