@@ -17,10 +17,12 @@ void attend_tokens(data_T *shares, qkv_T *qkv, unsigned tokens, res_T *res,
                    typename CONFIG_T::shift_t shift[CONFIG_T::n_heads]) {
     #pragma HLS INLINE
     const unsigned width = 3 * CONFIG_T::n_heads * CONFIG_T::n_head;
+    const unsigned rows = CONFIG_T::rows;
+    const unsigned cols = CONFIG_T::cols;
 
     qkv_T values[CONFIG_T::n_tokens][CONFIG_T::n_head];
-    #pragma HLS ARRAY_PARTITION variable=values cyclic factor=CONFIG_T::rows dim=1
-    #pragma HLS ARRAY_PARTITION variable=values cyclic factor=CONFIG_T::cols dim=2
+    #pragma HLS ARRAY_PARTITION variable=values cyclic factor=rows dim=1
+    #pragma HLS ARRAY_PARTITION variable=values cyclic factor=cols dim=2
 
 Heads:
     for (unsigned h = 0; h < CONFIG_T::n_heads; h++) {
@@ -30,7 +32,7 @@ Heads:
         ValueFeatures:
             for (unsigned f = 0; f < CONFIG_T::n_head; f++) {
                 #pragma HLS PIPELINE II=1
-                #pragma HLS UNROLL factor=CONFIG_T::cols
+                #pragma HLS UNROLL factor=cols
                 values[t][f] = qkv[t * width + (2 * CONFIG_T::n_heads + h) * CONFIG_T::n_head + f];
             }
         }

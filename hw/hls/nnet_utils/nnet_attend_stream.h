@@ -14,14 +14,16 @@ void attend_stream(hls::stream<data_T> &shares, hls::stream<qkv_T> &qkv, unsigne
     #pragma HLS INLINE
     typedef typename qkv_T::value_type value_T;
     const unsigned width = CONFIG_T::n_heads * CONFIG_T::n_head;
+    const unsigned rows = CONFIG_T::rows;
+    const unsigned cols = CONFIG_T::cols;
 
     value_T token[3 * width];
     value_T values[CONFIG_T::n_heads][CONFIG_T::n_tokens][CONFIG_T::n_head];
     typename data_T::value_type share[CONFIG_T::n_heads * CONFIG_T::n_tokens];
     typename res_T::value_type row[width];
     #pragma HLS ARRAY_PARTITION variable=token complete
-    #pragma HLS ARRAY_PARTITION variable=values cyclic factor=CONFIG_T::rows dim=2
-    #pragma HLS ARRAY_PARTITION variable=values cyclic factor=CONFIG_T::cols dim=3
+    #pragma HLS ARRAY_PARTITION variable=values cyclic factor=rows dim=2
+    #pragma HLS ARRAY_PARTITION variable=values cyclic factor=cols dim=3
     #pragma HLS ARRAY_PARTITION variable=share complete
     #pragma HLS ARRAY_PARTITION variable=row complete
 
@@ -33,7 +35,7 @@ Load:
         LoadFeatures:
             for (unsigned f = 0; f < CONFIG_T::n_head; f++) {
                 #pragma HLS PIPELINE II=1
-                #pragma HLS UNROLL factor=CONFIG_T::cols
+                #pragma HLS UNROLL factor=cols
                 values[h][t][f] = token[2 * width + h * CONFIG_T::n_head + f];
             }
         }

@@ -34,15 +34,18 @@ void head_product(data_T *data, unsigned data_first, unsigned n_in, weight_T wei
                   unsigned res_first, unsigned n_out, typename CONFIG_T::mult_t mult,
                   typename CONFIG_T::shift_t shift) {
     #pragma HLS INLINE
+    const unsigned output_steps = DIV_ROUNDUP(N_OUT, CONFIG_T::cols);
+    const unsigned input_steps = DIV_ROUNDUP(N_IN, CONFIG_T::rows);
+
     typename CONFIG_T::accum_t acc[CONFIG_T::cols];
     #pragma HLS ARRAY_PARTITION variable=acc complete
 
 Outputs:
     for (unsigned o = 0; o < n_out; o += CONFIG_T::cols) {
-        #pragma HLS LOOP_TRIPCOUNT min=1 max=DIV_ROUNDUP(N_OUT, CONFIG_T::cols)
+        #pragma HLS LOOP_TRIPCOUNT min=1 max=output_steps
     Inputs:
         for (unsigned i = 0; i < n_in; i += CONFIG_T::rows) {
-            #pragma HLS LOOP_TRIPCOUNT min=1 max=DIV_ROUNDUP(N_IN, CONFIG_T::rows)
+            #pragma HLS LOOP_TRIPCOUNT min=1 max=input_steps
             #pragma HLS PIPELINE II=1
         Columns:
             for (unsigned c = 0; c < CONFIG_T::cols; c++) {

@@ -16,10 +16,12 @@ void scores_tokens(data_T *data, unsigned tokens, res_T *res, typename CONFIG_T:
                    typename CONFIG_T::shift_t shift[CONFIG_T::n_heads]) {
     #pragma HLS INLINE
     const unsigned width = 3 * CONFIG_T::n_heads * CONFIG_T::n_head;
+    const unsigned rows = CONFIG_T::rows;
+    const unsigned cols = CONFIG_T::cols;
 
     data_T keys[CONFIG_T::n_head][CONFIG_T::n_tokens];
-    #pragma HLS ARRAY_PARTITION variable=keys cyclic factor=CONFIG_T::rows dim=1
-    #pragma HLS ARRAY_PARTITION variable=keys cyclic factor=CONFIG_T::cols dim=2
+    #pragma HLS ARRAY_PARTITION variable=keys cyclic factor=rows dim=1
+    #pragma HLS ARRAY_PARTITION variable=keys cyclic factor=cols dim=2
 
 Heads:
     for (unsigned h = 0; h < CONFIG_T::n_heads; h++) {
@@ -29,7 +31,7 @@ Heads:
         KeyFeatures:
             for (unsigned f = 0; f < CONFIG_T::n_head; f++) {
                 #pragma HLS PIPELINE II=1
-                #pragma HLS UNROLL factor=CONFIG_T::rows
+                #pragma HLS UNROLL factor=rows
                 keys[f][t] = data[t * width + (CONFIG_T::n_heads + h) * CONFIG_T::n_head + f];
             }
         }

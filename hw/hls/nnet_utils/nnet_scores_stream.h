@@ -14,15 +14,17 @@ void scores_stream(hls::stream<data_T> &data, unsigned tokens, hls::stream<res_T
     #pragma HLS INLINE
     typedef typename data_T::value_type value_T;
     const unsigned width = CONFIG_T::n_heads * CONFIG_T::n_head;
+    const unsigned rows = CONFIG_T::rows;
+    const unsigned cols = CONFIG_T::cols;
 
     value_T token[3 * width];
     value_T queries[CONFIG_T::n_tokens * width];
     value_T keys[CONFIG_T::n_heads][CONFIG_T::n_head][CONFIG_T::n_tokens];
     typename res_T::value_type row[CONFIG_T::n_heads * CONFIG_T::n_tokens];
     #pragma HLS ARRAY_PARTITION variable=token complete
-    #pragma HLS ARRAY_PARTITION variable=queries cyclic factor=CONFIG_T::rows
-    #pragma HLS ARRAY_PARTITION variable=keys cyclic factor=CONFIG_T::rows dim=2
-    #pragma HLS ARRAY_PARTITION variable=keys cyclic factor=CONFIG_T::cols dim=3
+    #pragma HLS ARRAY_PARTITION variable=queries cyclic factor=rows
+    #pragma HLS ARRAY_PARTITION variable=keys cyclic factor=rows dim=2
+    #pragma HLS ARRAY_PARTITION variable=keys cyclic factor=cols dim=3
     #pragma HLS ARRAY_PARTITION variable=row complete
 
 Load:
@@ -33,7 +35,7 @@ Load:
         LoadFeatures:
             for (unsigned f = 0; f < CONFIG_T::n_head; f++) {
                 #pragma HLS PIPELINE II=1
-                #pragma HLS UNROLL factor=CONFIG_T::rows
+                #pragma HLS UNROLL factor=rows
                 queries[t * width + h * CONFIG_T::n_head + f] = token[h * CONFIG_T::n_head + f];
                 keys[h][f][t] = token[width + h * CONFIG_T::n_head + f];
             }

@@ -47,14 +47,21 @@ struct token_fate {
     blockvit::weight_t weight;
 };
 
-// The fates of the first `tokens` tokens; whether any is dropped.
+// What comes out: so many tokens, the package among them if any was dropped.
+struct token_count {
+    blockvit::live_t live;
+    bool dropped;
+};
+
+// The fates of the first `tokens` tokens.
 template <class keep_T, class heads_T, typename CONFIG_T>
-bool token_fates(keep_T *keep, heads_T *heads, unsigned tokens, bool package,
+token_count token_fates(keep_T *keep, heads_T *heads, unsigned tokens, bool package,
                  token_fate fates[CONFIG_T::n_tokens]) {
     #pragma HLS INLINE
     const int bits = blockvit::average_widths<CONFIG_T::n_tokens>::total;
     blockvit::score_t scores[CONFIG_T::n_tokens];
     ap_uint<bits> total = 0;
+    blockvit::live_t stay = 0;
 
 Scores:
     for (unsigned t = 0; t < tokens; t++) {
@@ -64,20 +71,24 @@ Scores:
         const bool is_package = package && t == tokens - 1;
         fates[t].stays = !is_package && (t < CONFIG_T::prefix || score >= CONFIG_T::threshold);
         scores[t] = score == 0 ? blockvit::score_t(1) : score;
-        if (!fates[t].stays)
+        if (fates[t].stays)
+            stay++;
+        else
             total += scores[t];
     }
-    const bool dropped = total != 0;
+    token_count count;
+    count.dropped = total != 0;
+    count.live = stay + (count.dropped ? 1 : 0);
     // Without a dropped token no weight counts; 1 keeps the division defined.
     const blockvit::average_factor<bits> factor =
-        blockvit::average_factor_of<bits>(dropped ? total : ap_uint<bits>(1));
+        blockvit::average_factor_of<bits>(count.dropped ? total : ap_uint<bits>(1));
 Weights:
     for (unsigned t = 0; t < tokens; t++) {
         #pragma HLS LOOP_TRIPCOUNT min=1 max=CONFIG_T::n_tokens
         #pragma HLS PIPELINE II=1
         fates[t].weight = blockvit::average_weight<bits>(scores[t], factor);
     }
-    return dropped;
+    return count;
 }
 
 template <class data_T, class keep_T, class heads_T, class res_T, typename CONFIG_T>
@@ -86,12 +97,13 @@ void select_tokens(data_T *data, keep_T *keep, heads_T *heads, unsigned tokens, 
     #pragma HLS INLINE
     const unsigned lanes = DIV_ROUNDUP(CONFIG_T::n_in, CONFIG_T::reuse_factor);
     token_fate fates[CONFIG_T::n_tokens];
-    const bool dropped = token_fates<keep_T, heads_T, CONFIG_T>(keep, heads, tokens, package, fates);
+    const token_count count = token_fates<keep_T, heads_T, CONFIG_T>(keep, heads, tokens, package, fates);
+    live_out[0] = count.live;
+    package_out[0] = count.dropped;
 
     blockvit::weighted_t sum[lanes];
     #pragma HLS ARRAY_PARTITION variable=sum complete
 
-    unsigned place = 0;
 Features:
     for (unsigned f = 0; f < CONFIG_T::n_in; f += lanes) {
     Clear:
@@ -99,7 +111,7 @@ Features:
             #pragma HLS UNROLL
             sum[i] = 0;
         }
-        place = 0;
+        unsigned place = 0;
     Tokens:
         for (unsigned t = 0; t < tokens; t++) {
             #pragma HLS LOOP_TRIPCOUNT min=1 max=CONFIG_T::n_tokens
@@ -122,12 +134,10 @@ Features:
     Package:
         for (unsigned i = 0; i < lanes; i++) {
             #pragma HLS UNROLL
-            if (dropped && f + i < CONFIG_T::n_in)
+            if (count.dropped && f + i < CONFIG_T::n_in)
                 res[place * CONFIG_T::n_in + f + i] = blockvit::average_of<res_T::width>(sum[i]);
         }
     }
-    live_out[0] = place + (dropped ? 1 : 0);
-    package_out[0] = dropped;
 }
 
 // `data` and `res` are (n_tokens, n_in); `keep` and `heads` are (n_tokens, n_heads), 0 to 127.

@@ -6,7 +6,8 @@
 
 namespace nnet {
 
-// All tokens wait for the votes on the last one; then those that stay leave, the package, and zeros.
+// All tokens wait for the votes on the last one; then their number leaves, those that stay, the package,
+// and zeros.
 template <class data_T, class keep_T, class heads_T, class res_T, typename CONFIG_T, class live_T, class package_T>
 void token_select_stream(hls::stream<data_T> &data, hls::stream<keep_T> &keep, hls::stream<heads_T> &heads,
                          unsigned tokens, bool package, hls::stream<res_T> &res, hls::stream<live_T> &live_out,
@@ -35,14 +36,15 @@ Load:
         read_token(keep, &keeps[t * CONFIG_T::n_heads]);
         read_token(heads, &weights[t * CONFIG_T::n_heads]);
     }
-    const bool dropped = token_fates<typename keep_T::value_type, typename heads_T::value_type, CONFIG_T>(
+    const token_count count = token_fates<typename keep_T::value_type, typename heads_T::value_type, CONFIG_T>(
         keeps, weights, tokens, package, fates);
+    write_number(live_out, count.live);
+    write_number(package_out, count.dropped);
 Clear:
     for (unsigned f = 0; f < CONFIG_T::n_in; f++) {
         #pragma HLS UNROLL
         sum[f] = 0;
     }
-    unsigned place = 0;
 Tokens:
     for (unsigned t = 0; t < tokens; t++) {
         #pragma HLS LOOP_TRIPCOUNT min=1 max=CONFIG_T::n_tokens
@@ -55,24 +57,19 @@ Tokens:
             if (!fate.stays)
                 sum[f] += fate.weight * waiting[t][f];
         }
-        if (fate.stays) {
+        if (fate.stays)
             write_token(res, token);
-            place++;
-        }
     }
-    if (dropped) {
+    if (count.dropped) {
     Package:
         for (unsigned f = 0; f < CONFIG_T::n_in; f++) {
             #pragma HLS UNROLL
             token[f] = blockvit::average_of<result_T::width>(sum[f]);
         }
         write_token(res, token);
-        place++;
     }
-    write_number(live_out, place);
-    write_number(package_out, dropped);
 Rest:
-    for (unsigned t = place; t < CONFIG_T::n_tokens; t++) {
+    for (unsigned t = count.live; t < CONFIG_T::n_tokens; t++) {
         #pragma HLS LOOP_TRIPCOUNT min=0 max=CONFIG_T::n_tokens
         #pragma HLS PIPELINE II=1
         write_zeros(res);

@@ -53,9 +53,8 @@ def spoil(x: IntArray, live: int, groups: int = 1, across: bool = False) -> IntA
 
 def live_counts(tokens: int) -> list[int]:
     """One, all, and some between."""
-    return sorted(
-        {count for count in (1, 2, tokens // 2, tokens - 1, tokens) if 0 < count <= tokens}
-    )
+    some = {1, 2, tokens // 2, tokens - 1, tokens}
+    return sorted(count for count in some if 0 < count <= tokens)
 
 
 def label(shape: str, stream: bool, live: bool) -> str:

@@ -14,8 +14,9 @@ from tests.hw.hls.kernels import library
 SOURCE = """
 #include "blockvit_integer.h"
 using namespace nnet::blockvit;
+typedef const long long *column;
 #define EACH(name, expression) \\
-    extern "C" void name(int n, const long long *a, const long long *b, const long long *c, long long *y) { \\
+    extern "C" void name(int n, column a, column b, column c, long long *y) { \\
         for (int i = 0; i < n; i++) y[i] = (expression).to_int64(); \\
     }
 EACH(round_shift_48, round_shift(ap_int<48>(a[i]), shift_t(b[i])))

@@ -71,10 +71,8 @@ def streams(shape: str) -> Iterator[tuple[IntArray, IntArray, IntArray]]:
     yield rng.integers(-3000, 3000, size), gain, offset
     yield rng.integers(-2, 3, size), gain, offset
     yield np.full(size, -32768), gain, offset
-    largest, ends = (
-        rng.choice([-32768, 32767], features),
-        rng.choice([-(2**31), 2**31 - 1], features),
-    )
+    largest = rng.choice([-32768, 32767], features)
+    ends = rng.choice([-(2**31), 2**31 - 1], features)
     yield rng.choice([-32768, 32767], size), largest, ends
     spike = np.full(size, 32767)
     spike[:, 0] = -32768
