@@ -16,12 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hw.integer import INT8_MAX, INT8_MIN, WEIGHT_MAX
+from hw.quantization import Floats
 from prune.models import LoadedModel
 from prune.quantize import normalize
 from prune.quantize.embedding import image_spec
 from prune.quantize.linear import RealLinear
 from prune.quantize.observe import Site, observe
-from prune.quantize.scales import Floats, int8_scale, weight_scales
+from prune.quantize.scales import int8_scale, weight_scales
 from prune.quantize.smooth import Smoothing
 from prune.quantize.table import fit_table
 

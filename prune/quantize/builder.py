@@ -10,19 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from hw.integer import quantize_multiplier
 from hw.ir import Add, LayerNorm, Linear, MeanTokens, Op, SelectToken, TensorSpec
-from prune.quantize.linear import RealLinear, RealNorm, layernorm_params, linear_params
-from prune.quantize.observe import Floats, Site
+from hw.quantization import Floats, RealNorm, layernorm_params
+from prune.quantize.linear import RealLinear, linear_params
+from prune.quantize.observe import Site
 from prune.quantize.scales import int8_scale
 from prune.quantize.smooth import Smoothing
 from prune.quantize.table import Table
-
-
-def multipliers(factors: Floats) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """mult and shift of real factors, as the IR's fields."""
-    mult, shift = quantize_multiplier(factors)
-    return tuple(mult.tolist()), tuple(shift.tolist())
 
 
 @dataclass

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from hw.integer import INT8_MAX
 from hw.ir import ImageSpec
+from hw.quantization import Floats
 from prune.models import LoadedModel
-from prune.quantize.scales import Floats
 
 
 def image_spec(loaded: LoadedModel) -> ImageSpec:

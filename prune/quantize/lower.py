@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from hw.integer import EXP2_FRACTION_BITS, PROBABILITY_MULT_BITS
 from hw.ir import Attend, Embed, ImageSpec, Network, Scores, Softmax, TensorSpec
+from hw.quantization import (
+    LEAST_PROBABILITY,
+    SCORE_SCALE,
+    multipliers,
+    probability_multiplier,
+    to_int16,
+)
 from prune.models import LoadedModel
-from prune.quantize.builder import Builder, multipliers
+from prune.quantize.builder import Builder
 from prune.quantize.embedding import embedding_tokens, image_spec
-from prune.quantize.linear import RealLinear, RealNorm
+from prune.quantize.linear import RealLinear, real_norm
 from prune.quantize.observe import Site
-from prune.quantize.scales import Floats, int8_scale, int16_scale, round_half_up
+from prune.quantize.scales import int8_scale, int16_scale
 from prune.quantize.selector import SelectorLowering
 from prune.quantize.smooth import Smoothing
 from prune.quantize.table import fit_table
 from prune.tokens.access import selectors_of
 
-SCORE_SCALE = math.log(2.0) / (1 << EXP2_FRACTION_BITS)
-"""Real value of one unit of a score."""
 _STREAM_SITES = (".norm1.in", ".norm2.in", ".ls1", ".ls2")
 """What shares the residual stream's scale in a block; a missing layer scale passes its input on."""
 
@@ -58,10 +60,10 @@ class Lowering(Builder):
         prefix, position = embedding_tokens(model)
         spec = replace(stream, tokens=len(position))
         scale = spec.scales[0]
-        params = {"prefix": _int16(prefix / scale), "position": _int16(position / scale)}
+        params = {"prefix": to_int16(prefix, scale), "position": to_int16(position, scale)}
         x = self.append(Embed("embed", -1, (patches,), "embed"), spec, params)
         if isinstance(model.norm_pre, nn.LayerNorm):
-            norm = RealNorm.of(model.norm_pre)
+            norm = real_norm(model.norm_pre)
             x = self.layernorm("norm_pre", -1, x, norm, self.stream(len(position)))
         return x
 
@@ -103,8 +105,8 @@ class Lowering(Builder):
         scores = self.append(Scores(name, index, (qkv,), name, heads, mult, shift), spec)
 
         name = f"{path}.softmax"
-        scale = max(int8_scale(self.seen[f"{path}.probabilities"]), _LEAST_PROBABILITY)
-        op = Softmax(name, index, (scores,), name, probability_mult=round((1 << 12) / scale))
+        scale = max(int8_scale(self.seen[f"{path}.probabilities"]), LEAST_PROBABILITY)
+        op = Softmax(name, index, (scores,), name, probability_mult=probability_multiplier(scale))
         shares = self.append(op, replace(spec, bits=8, scales=(scale,)))
 
         name = f"{path}.attend"
@@ -164,14 +166,6 @@ class Lowering(Builder):
         scale = int16_scale(2 * self.peak(("head", "head_dist", "head.tokens")))
         spec = TensorSpec(self.tensors[x].tokens, len(real.bias), 16, (scale,))
         return self.norm_and_linear(names, -1, x, norm, real, spec, site=site)
-
-
-_LEAST_PROBABILITY = 1.001 * 2.0 ** (12 - PROBABILITY_MULT_BITS)
-"""Least scale of attention's probabilities, so that its multiplier fits."""
-
-
-def _int16(levels: Floats) -> NDArray[np.int16]:
-    return np.clip(round_half_up(levels), -32768, 32767).astype(np.int16)
 
 
 def lower(

@@ -18,13 +18,13 @@ from timm.layers import Attention
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from hw.quantization import Floats
 from prune.tokens.access import selectors_of
 from prune.tokens.selector import HeadLinear
 
 SAMPLES = 1 << 16
 _BATCH = 8
 
-Floats = NDArray[np.float64]
 _Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]
 
 

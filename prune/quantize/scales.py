@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from hw.integer import INT8_MAX, INT8_MIN, INT16_MAX
-from prune.quantize.observe import Floats, Site
+from hw.integer import INT8_MAX, INT16_MAX
+from hw.quantization import Floats, round_half_up, to_int8
+from prune.quantize.observe import Site
 
 _CLIPPINGS = np.geomspace(0.1, 1.0, 40)
 _WEIGHT_CLIPPINGS = (1.0, 0.95, 0.9, 0.85, 0.8)
 _STREAM_MARGIN = 1.25
-
-
-def round_half_up(x: Floats) -> Floats:
-    """The machine's rounding rule, on reals."""
-    return np.floor(x + 0.5)
-
-
-def to_int8(x: Floats, scale: float | Floats) -> Floats:
-    """Nearest int8 levels, as floats."""
-    return np.clip(round_half_up(x / scale), INT8_MIN, INT8_MAX)
 
 
 def int8_scale(site: Site) -> float:

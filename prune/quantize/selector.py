@@ -14,10 +14,11 @@ from torch import nn
 
 from hw.integer import INT8_MAX, SCORE_MAX
 from hw.ir import TensorSpec, TokenSelect
+from hw.quantization import Floats
 from prune.quantize.builder import Builder
 from prune.quantize.linear import RealLinear
 from prune.quantize.observe import Site
-from prune.quantize.scales import Floats, int8_scale
+from prune.quantize.scales import int8_scale
 from prune.quantize.smooth import Smoothing
 from prune.quantize.table import Table, fit_sigmoid, fit_table
 from prune.tokens.selector import HeadLinear, TokenSelector

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
-from prune.quantize.linear import RealLinear, RealNorm
-from prune.quantize.observe import Floats, Site
+from hw.quantization import Floats, RealNorm
+from prune.quantize.linear import RealLinear, real_norm
+from prune.quantize.observe import Site
 
 STRENGTH = 0.75
 """Share of the width that goes to the weights; measured best of 0 to 1 on trained ViTs."""
@@ -84,7 +85,7 @@ class Smoothing:
 
     def norm(self, norm: nn.LayerNorm) -> RealNorm:
         """The layer norm that makes the channels."""
-        real = RealNorm.of(norm)
+        real = real_norm(norm)
         return RealNorm(
             real.gain / self.factor, (real.offset - self.shift) / self.factor, real.epsilon
         )

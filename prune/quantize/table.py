@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hw.integer import INT8_MAX, INT8_MIN
-from prune.quantize.observe import Floats
-from prune.quantize.scales import to_int8
+from hw.quantization import Floats, to_int8
 
 _LEVELS = 256
 _HIGH_CLIPPINGS = np.geomspace(0.1, 1.0, 24)

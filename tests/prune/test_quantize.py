@@ -17,7 +17,7 @@ from prune.data import calibration_images
 from prune.models import LoadedModel, load_model
 from prune.models.initialize import initialize
 from prune.quantize import normalize, quantize
-from prune.quantize.linear import RealLinear, RealNorm, layernorm_params, linear_params
+from prune.quantize.linear import RealLinear, linear_params
 from prune.quantize.observe import Site, observe
 from prune.quantize.smooth import Smoothing
 from prune.quantize.table import fit_table
@@ -198,17 +198,6 @@ def test_large_bias_on_small_weights_keeps_accumulators_in_range() -> None:
 def test_layer_too_deep_for_the_accumulator_is_refused() -> None:
     with pytest.raises(UserError, match="fc: 70000 input features may overflow"):
         linear_params("fc", RealLinear(np.ones((1, 70000)), np.zeros(1)), 1.0, 1.0)
-
-
-@pytest.mark.parametrize("gain", [1e-6, 1.0, 1e4])
-def test_norm_parameters_stay_in_their_formats(gain: float) -> None:
-    norm = RealNorm(np.array([gain, -gain / 3]), np.array([0.5, -3.0]), 1e-6)
-    params, shift, epsilon = layernorm_params(norm, 1e-3, 0.02)
-    assert 0 <= shift <= 30
-    assert epsilon >= 1
-    real = params["gain"] * 2.0 ** (12 - shift) * 0.02
-    np.testing.assert_allclose(real, norm.gain, rtol=1e-3, atol=1e-6)
-    np.testing.assert_allclose(params["offset"] * 2.0**-shift * 0.02, norm.offset, rtol=1e-3)
 
 
 def site_of(rows: np.ndarray) -> Site:
