@@ -18,14 +18,21 @@ Folder = Annotated[Path, typer.Argument(help="Folder of a network, as `python -m
 
 def export(
     folder: Folder,
-    onnx: Annotated[Path | None, typer.Option(help="Write integer ONNX, bit for bit.")] = None,
+    onnx: Annotated[
+        Path | None, typer.Option(help="Write integer ONNX, the machine's bits, to this file.")
+    ] = None,
+    qdq: Annotated[
+        Path | None, typer.Option(help="Write ONNX in standard operators, to this file.")
+    ] = None,
 ) -> None:
     """Write FOLDER's network in formats that other tools read; `docs/onnx.md` explains them."""
-    if onnx is None:
+    if onnx is None and qdq is None:
         raise UserError(f"export {folder}: no format; name a file to write, as --onnx FILE")
     network = load_network(folder)
     if onnx is not None:
         _export_onnx(network, onnx)
+    if qdq is not None:
+        _export_qdq(network, qdq)
 
 
 def _export_onnx(network: Network, path: Path) -> None:
@@ -34,6 +41,14 @@ def _export_onnx(network: Network, path: Path) -> None:
 
     write_model(export_integer(network), path)
     _said(network, path, "integer ONNX")
+
+
+def _export_qdq(network: Network, path: Path) -> None:
+    from hw.onnx.files import write_model
+    from hw.onnx.qdq.export import export_qdq
+
+    write_model(export_qdq(network), path)
+    _said(network, path, "QDQ ONNX")
 
 
 def import_(
