@@ -130,8 +130,8 @@ COLUMNS = (
     Column(
         "hls_cycles_estimate", "cycles", "integer", "cycles",
         "ESTIMATE, not measured, of another executor: the operation as HLS layers with the "
-        "machine's multipliers and lanes, from the loops of their kernels, one layer after another; "
-        "of tokens_in. docs/hls.md says what it leaves out",
+        "machine's multipliers and lanes, from the loops of their kernels, one layer after "
+        "another; of tokens_in. docs/hls.md says what it leaves out",
     ),
     Column(
         "busy_cycles", "cycles", "integer", "cycles",
