@@ -19,6 +19,7 @@ blockvit: Vision Transformers on a block-sparse systolic array
   make clean       remove the artifacts in OUT, built simulators and build/synth
 
   MODEL      demo, deit_t, deit_s, deit_b or a timm ViT's name           demo
+  ONNX       file to run instead of pruning: integer, or with Q/DQ nodes none
   BUDGET     share of the dense cost that may stay, in (0, 1]            0.5
   UNIT       what BUDGET counts: cycles, energy or flops                 cycles
   CYCLES ENERGY  shares of cycles and of energy, either or both          BUDGET
@@ -37,27 +38,29 @@ blockvit: Vision Transformers on a block-sparse systolic array
   IMAGE      simulated image: number of a bundled one, or a path         0
   IMAGES     how many are simulated: from IMAGE on, or of its folder     1
   WAVES      1: keep waveforms, in OUT/waves.fst                         off
-  OUT        folder of all artifacts                                     build/MODEL
+  OUT        folder of all artifacts                                     build/MODEL; build/onnx
   SYNTH_OUT  folder of synth.json and pnr.json                           build/synth
   TB         bench for `make tb`                                         list them
   PYTHON     interpreter that .venv is made with                         python3.11
 endef
 export HELP
 
+ifeq ($(value ONNX),)
 MODEL ?= demo
+endif
 SEED ?= 0
 PYTHON ?= python3.11
-SETTINGS := MODEL BUDGET UNIT CYCLES ENERGY METHOD BLOCK ROWS COLS LANES ACC_DEPTH ACT_WORDS \
+SETTINGS := MODEL ONNX BUDGET UNIT CYCLES ENERGY METHOD BLOCK ROWS COLS LANES ACC_DEPTH ACT_WORDS \
             WIDE_WORDS CONFIG CKPT SELECTORS DATA SEED IMAGE IMAGES WAVES OUT SYNTH_OUT TB PYTHON
 
 # The value of a setting is text: a $ in it means nothing to make, here or in a make below.
 $(foreach name,$(filter-out OUT,$(SETTINGS)),$(eval override $(name) := $$(value $(name))))
 ifeq ($(value OUT),)
-override OUT := build/$(MODEL)
+override OUT := build/$(or $(MODEL),onnx)
 else
 override OUT := $(value OUT)
 endif
-ifeq ($(value BUDGET)$(value CYCLES)$(value ENERGY),)
+ifeq ($(value BUDGET)$(value CYCLES)$(value ENERGY)$(value ONNX),)
 override BUDGET := 0.5
 endif
 ifeq ($(WAVES),0)

@@ -23,11 +23,13 @@ settings/config: FORCE
 settings/prune: FORCE
 	@+$(FLOW)
 	{
-	  show MODEL BUDGET UNIT CYCLES ENERGY METHOD BLOCK CKPT SELECTORS DATA SEED
+	  show ONNX MODEL BUDGET UNIT CYCLES ENERGY METHOD BLOCK CKPT SELECTORS DATA SEED
+	  dated "$$ONNX"
 	  dated "$$CKPT"
 	  dated "$$SELECTORS"
 	  dated "$$DATA"
-	  code prune 'hw/*.py' hw/program sim/cycles.py sim/events.py sim/live.py sim/reference.py
+	  code prune 'hw/*.py' hw/program sim/cycles.py sim/events.py sim/live.py sim/reference.py \
+	    $${ONNX:+hw/onnx}
 	} | keep $@
 
 settings/compile: FORCE
@@ -39,7 +41,7 @@ settings/run: FORCE
 	{
 	  show IMAGE IMAGES WAVES
 	  case $$IMAGE in *[!0-9]*) dated "$$IMAGE" ;; esac
-	  code hw 'sim/*.py' sim/cli/run.py sim/machine
+	  code 'hw/*.py' hw/program hw/rtl 'sim/*.py' sim/cli/run.py sim/machine
 	} | keep $@
 
 settings/report: FORCE
@@ -58,6 +60,15 @@ config.json: settings/config
 	  $${CONFIG:+--config "$$CONFIG"} > .config.json
 	mv .config.json $@
 
+ifneq ($(value ONNX),)
+network.json: config.json settings/prune
+	@$(FLOW)
+	check_import
+	tool hw import "$$ONNX" --out "$$OUT"
+
+closed: cycles.json  # an imported network has no budget
+	@touch $@
+else
 network.json: config.json settings/prune
 	@$(FLOW)
 	check_budget
@@ -67,14 +78,6 @@ network.json: config.json settings/prune
 	  $${BLOCK:+--block "$$BLOCK"} $${CKPT:+--ckpt "$$CKPT"} $${DATA:+--data "$$DATA"} \
 	  $${SELECTORS:+--selectors "$$SELECTORS"}
 	[ -e $@ ] || { echo "error: $$MODEL is pruned, but cannot be compiled; see $$OUT/pruned.json" >&2; exit 2; }
-
-program.json: network.json settings/compile
-	@$(FLOW)
-	compile
-
-cycles.json: program.json settings/run
-	@$(FLOW)
-	simulate
 
 # Closing prunes again (status 3) while the measured cycles miss the budget, at most three times.
 closed: cycles.json
@@ -89,6 +92,15 @@ closed: cycles.json
 	  esac
 	done
 	touch $@
+endif
+
+program.json: network.json settings/compile
+	@$(FLOW)
+	compile
+
+cycles.json: program.json settings/run
+	@$(FLOW)
+	simulate
 
 report/report.json: closed settings/report
 	@$(FLOW)

@@ -40,6 +40,15 @@ check_budget() {  # either BUDGET and UNIT, which names an option of `prune run`
   esac
 }
 
+check_import() {  # an imported network is neither pruned nor given weights
+  for name in MODEL BUDGET UNIT CYCLES ENERGY METHOD BLOCK CKPT SELECTORS DATA; do
+    if [ -n "${!name}" ]; then
+      echo "error: $name=${!name}: not beside ONNX=$ONNX, which is not pruned; leave out one" >&2
+      exit 2
+    fi
+  done
+}
+
 compile() {
   tool hw compile "$OUT" --config "$OUT/config.json"
 }

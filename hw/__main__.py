@@ -13,7 +13,7 @@ import typer
 from hw import options
 from hw.cli import run_app
 from hw.config import ArrayConfig
-from hw.formats import export
+from hw.formats import export, import_
 from hw.ir import load_network
 from hw.program.compiler import compile_network
 from hw.program.disassembler import disassemble, listing
@@ -97,6 +97,7 @@ def disasm(folder: Folder) -> None:
 
 
 app.command()(export)
+app.command("import")(import_)
 app.command()(synth)
 app.command()(pnr)
 

@@ -82,6 +82,7 @@ def test_second_run_redoes_nothing(out: Path) -> None:
             ("SELECTORS=some 'selectors'.safetensors",),
             ["prune", "compile", "simulate", "close", "report"],
         ),
+        (("ONNX=some 'file'.onnx",), ["import", "compile", "simulate", "report"]),
         (("BUDGET=0.7",), ["prune", "compile", "simulate", "close", "report"]),
         (("COLS=8",), ["config", "prune", "compile", "simulate", "close", "report"]),
     ],
@@ -93,10 +94,27 @@ def test_a_changed_setting_redoes_what_depends_on_it(
     result = make("-n", "synth-sim", f"OUT={copy}", *TINY, *change)
     assert result.returncode == 0, result.stderr
     words = {
-        "config": "tool hw config", "prune": "tool prune run", "compile": "\ncompile\n",
+        "config": "tool hw config", "prune": "tool prune run", "import": "tool hw import",
+        "compile": "\ncompile\n",
         "simulate": "\nsimulate\n", "close": "tool prune close", "report": "tool sim report",
     }  # fmt: skip
     assert [stage for stage, word in words.items() if word in result.stdout] == stages
+
+
+@pytest.mark.parametrize("name", ["MODEL", "BUDGET", "ENERGY", "METHOD", "SELECTORS"])
+def test_a_setting_of_the_pruner_beside_an_imported_file_is_one_line(name: str) -> None:
+    names = "MODEL BUDGET UNIT CYCLES ENERGY METHOD BLOCK CKPT SELECTORS DATA"
+    env = dict.fromkeys(names.split(), "") | {"PATH": os.environ["PATH"], "ONNX": "a.onnx"}
+    command = ["bash", "-eu", "-c", ". ./flow.sh; check_import"]
+
+    def run(**settings: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=ROOT, env=env | settings, capture_output=True, text=True)
+
+    assert run().returncode == 0
+    result = run(**{name: "x"})
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"error: {name}=x: not beside ONNX=a.onnx")
+    assert result.stderr.count("\n") == 1
 
 
 def check_budget(**settings: str) -> subprocess.CompletedProcess[str]:

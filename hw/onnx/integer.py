@@ -12,6 +12,7 @@ import onnx
 
 from hw.errors import UserError
 from hw.ir import ImageSpec, Network, Op, TensorSpec
+from hw.onnx.consistency import check_op
 from hw.onnx.domain import DOMAIN, OF_BITS, VERSION
 from hw.onnx.export import FORMAT_VERSION
 from hw.onnx.names import LOGITS, tensor_name, value_name
@@ -62,7 +63,17 @@ def load_integer(model: onnx.ModelProto, source: str) -> Network:
         metadata["model"], image, ops, tensors, reader.params, json.loads(metadata["info"])
     )
     _check_ends(network, graph, source)
-    network.validate()
+    try:
+        network.validate()
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from error
+    nodes = {node.name: node for node in graph.node}
+    for op in ops:
+        try:
+            check_op(network, op)
+        except Unmapped as reason:
+            problems.add(nodes[op.name], reason)
+    problems.check()
     return network
 
 
