@@ -50,8 +50,8 @@ def load_qdq(model: onnx.ModelProto, source: str) -> Network:
     builder.add(output)
     if builder.patches is None:
         raise UserError(f"{source}: its output does not depend on the image; export it again")
-    info = {"weights_source": metadata.get("weights_source", metadata.get("weights", source))}
-    info["imported_from"] = source
+    origin = metadata.get("weights_source", metadata.get("weights"))
+    info = {} if origin is None else {"weights_source": origin}
     network = Network(
         metadata.get("model", model.graph.name or "imported"),
         _image_spec(builder.patches.pixels, builder.patches.patch),

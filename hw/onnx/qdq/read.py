@@ -15,6 +15,7 @@ from hw.onnx.qdq import arithmetic, stream
 from hw.onnx.qdq.evaluate import evaluate
 from hw.onnx.qdq.handlers import HANDLERS, array, dequantized, passed, real, turned
 from hw.onnx.qdq.scaling import settle
+from hw.onnx.qdq.selections import Match, find_selections, selected
 from hw.onnx.qdq.values import (
     Constant,
     Curve,
@@ -30,9 +31,9 @@ from hw.onnx.qdq.values import (
 MOVES = frozenset(
     ("Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Gather", "Split")
 )
-_FOLDED = ("Expand", "Concat", "Cast", "ConstantOfShape", "Range", "Shape", "Size", "Sqrt", "Neg")
-_FOLDED += ("Reciprocal", "Where", "Equal", "ReduceProd", "Tile")
-FOLDED = MOVES.union(arithmetic.BINARY, _FOLDED, ("Identity", "QuantizeLinear", "Constant"))
+_OTHERS = ("Expand", "Concat", "Cast", "ConstantOfShape", "Range", "Shape", "Size", "Sqrt", "Neg")
+_RARE = ("Reciprocal", "Where", "Equal", "ReduceProd", "Tile", "QuantizeLinear", "Constant")
+FOLDED = MOVES.union(arithmetic.BINARY, _OTHERS, _RARE, ("Identity",))
 """Operators that are evaluated where all inputs are constant."""
 PASSED = frozenset(("Identity", "Dropout", "Cast"))
 
@@ -57,8 +58,16 @@ class Reader:
 
     def run(self, problems: Problems) -> None:
         """Read all nodes; note those that cannot be mapped."""
+        selections = find_selections(self._graph)
+        packages = {match.package: name for name, match in selections.items()}
+        inner = {name for match in selections.values() for name in match.inner}
         for node in self._graph.node:
-            if any(output in self.values for output in node.output):
+            match = selections.get(node.output[0])
+            if match is not None:
+                self._select(node, match, packages, problems)
+                continue
+            if node.output[0] in inner:
+                self.values[node.output[0]] = Lost()
                 continue
             inputs = [self.values.get(name) for name in node.input if name]
             if any(value is None or isinstance(value, Lost) for value in inputs):
@@ -71,6 +80,19 @@ class Reader:
                     found = [Lost() for _ in node.output]
             for name, value in zip(node.output, found, strict=False):
                 self.values[name] = self._noted(name, value)
+
+    def _select(
+        self, node: onnx.NodeProto, match: Match, packages: dict[str, str], problems: Problems
+    ) -> None:
+        name = node.output[0]
+        found: Value = Lost()
+        votes = [self.values.get(part, Lost()) for part in (match.x, match.keep, match.heads)]
+        if not any(isinstance(value, Lost) for value in votes):
+            try:
+                found = self._noted(name, selected(match, self.values, packages, name))
+            except Unmapped as reason:
+                problems.add(node, reason)
+        self.values[name] = found
 
     def _noted(self, name: str, value: Value) -> Value:
         """A value with the scale that the file states for it."""
