@@ -20,7 +20,12 @@ FLAGS = ("-O1", "-std=c++11", "-fPIC", "-fno-gnu-unique", "-w", "-Ifirmware/ap_t
 
 
 @cache
-def _compiler_version() -> str:
+def compiler_version() -> str:
+    """What the compiler calls itself.
+
+    Raises:
+        UserError: it cannot be run.
+    """
     try:
         result = subprocess.run([COMPILER, "--version"], capture_output=True, text=True)
     except OSError as error:
@@ -34,7 +39,7 @@ def _digest(folder: Path, project: str) -> str:
     """Of all that is compiled; weights are read when it runs."""
     sources = [folder / "bridge.cpp", *sorted((folder / "firmware").glob("*.[ch]*"))]
     parts = [path.read_text() for path in (*sources, *sorted(SOURCES.glob("*.h")))]
-    parts += [project, _compiler_version(), version("hls4ml"), *FLAGS]
+    parts += [project, compiler_version(), version("hls4ml"), *FLAGS]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 

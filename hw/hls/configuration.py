@@ -100,7 +100,7 @@ def hls_config(
     style = {
         key: value for key, value in changes.get("Model", {}).items() if key == "PipelineStyle"
     }
-    model = {"Precision": "ap_int<16>", "ReuseFactor": 1, "Strategy": "Resource", **style}
+    model = {"Precision": "ap_int<8>", "ReuseFactor": 1, "Strategy": "Resource", **style}
     names = {name: deepcopy(known) for name, (_, known) in layers.items()}
     return {"Model": model, "LayerName": names}
 

@@ -54,7 +54,7 @@ def model_graph(
         "input_shape": shape,
     }
     hls = hls_config(layers, array, overrides)
-    hls["LayerName"][Network.INPUT] = {"Precision": {"result": f"ap_int<{source.bits}>"}}
+    hls["Model"]["Precision"] = f"ap_int<{source.bits}>"  # what is left: the input
     config = project_config(hls, array, folder, io_type)
     last = [entries[name][-1]["name"] for name in outputs or [network.ops[-1].name]]
     return ModelGraph.from_layer_list(config, [first, *layers], [Network.INPUT], last)

@@ -108,7 +108,6 @@ class IntegerLayer(Layer):
             self.set_attr("strategy", config.get_strategy(self))
         reuse_factor = config.get_reuse_factor(self)
         width = closest_width(self.name, self.work(sizes), self.widths(sizes), reuse_factor)
-        self.set_attr("reuse_factor", max(-(-self.work(sizes) // width), 1))
         self.set_attr("width", width)
         if self.accumulates:
             accum = NamedType("accum{index}_t", self._precision("accum"), index=self.index)

@@ -8,6 +8,7 @@ from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
 
 from hw.hls.layers import ROLES, IntegerLayer
 from hw.hls.operations import LAYERS
+from hw.hls.parallel import reuse
 
 
 def _constant(name: str, value: Any) -> str:
@@ -26,8 +27,9 @@ class IntegerConfigTemplate(LayerConfigTemplate):
     def format(self, node: IntegerLayer) -> str:
         io_type = node.model.config.get_config_value("IOType")
         values = {name: node.get_attr(name) for name in node.sizes}
-        values |= node.shape(node.attributes, node.get_attr("width"))
-        values |= {"io_type": f"nnet::{io_type}", "reuse_factor": node.get_attr("reuse_factor")}
+        sizes, width = node.attributes, node.get_attr("width")
+        values |= node.shape(sizes, width)
+        values |= {"io_type": f"nnet::{io_type}", "reuse_factor": reuse(node.work(sizes), width)}
         if node.strategies:
             values["strategy"] = f"nnet::{node.get_attr('strategy')}"
         types = {ROLES.get(name, name): node.weights[name].type.name for name in node.arrays}
