@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from hw import options
+from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.ir import Network, load_network, save_network
 
@@ -24,15 +26,36 @@ def export(
     qdq: Annotated[
         Path | None, typer.Option(help="Write ONNX in standard operators, to this file.")
     ] = None,
+    hls: Annotated[
+        Path | None, typer.Option(help="Write a Vitis HLS project, the machine's bits, there.")
+    ] = None,
+    hls_config: Annotated[
+        Path | None, typer.Option(help="YAML file of changes to hls4ml's HLSConfig.")
+    ] = None,
+    io_type: Annotated[
+        str, typer.Option(help="Of the HLS project: io_parallel or io_stream.")
+    ] = "io_parallel",
+    config: options.Config = None,
+    rows: options.Rows = None,
+    cols: options.Cols = None,
+    lanes: options.Lanes = None,
 ) -> None:
-    """Write FOLDER's network in formats that other tools read; `docs/onnx.md` explains them."""
-    if onnx is None and qdq is None:
-        raise UserError(f"export {folder}: no format; name a file to write, as --onnx FILE")
+    """Write FOLDER's network in formats that other tools read: `docs/onnx.md` and `docs/hls.md`.
+
+    An HLS project has the parallelism of the machine that FOLDER was made for, or of the one named.
+    """
+    if onnx is None and qdq is None and hls is None:
+        raise UserError(f"export {folder}: no format; name what to write, as --onnx FILE")
     network = load_network(folder)
     if onnx is not None:
         _export_onnx(network, onnx)
     if qdq is not None:
         _export_qdq(network, qdq)
+    if hls is not None:
+        made_for = folder / "config.json"
+        file = made_for if config is None and made_for.exists() else config
+        array = options.geometry(file, rows=rows, cols=cols, lanes=lanes)
+        _export_hls(network, array, hls, hls_config, io_type)
 
 
 def _export_onnx(network: Network, path: Path) -> None:
@@ -41,6 +64,19 @@ def _export_onnx(network: Network, path: Path) -> None:
 
     write_model(export_integer(network), path)
     _said(network, path, "integer ONNX")
+
+
+def _export_hls(
+    network: Network, array: ArrayConfig, folder: Path, overrides: Path | None, io_type: str
+) -> None:
+    from hw.hls.project import read_overrides, write_project
+
+    changes = read_overrides(overrides) if overrides is not None else None
+    write_project(network, array, folder, changes, io_type)
+    typer.echo(
+        f"{folder}: {network.model}, Vitis HLS, {io_type}, {len(network.ops)} operations; "
+        "synthesize it there with `vitis-run --mode hls --tcl build_prj.tcl`"
+    )
 
 
 def _export_qdq(network: Network, path: Path) -> None:

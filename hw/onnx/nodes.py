@@ -9,8 +9,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from hw.blocks import split_blocks
 from hw.ir import Linear, Network, Op, TokenSelect
-from hw.onnx.blocks import split_blocks
 from hw.onnx.domain import DOMAIN, OF_BITS
 from hw.onnx.names import IMAGE, value_name
 from hw.onnx.operators import attribute_kinds

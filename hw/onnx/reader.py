@@ -10,8 +10,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from hw.blocks import join_blocks
 from hw.ir import OP_KINDS, ImageSpec, Linear, Op, TokenSelect
-from hw.onnx.blocks import join_blocks
 from hw.onnx.names import tensor_name
 from hw.onnx.nodes import LINEAR, TABLE
 from hw.onnx.operators import OPERATORS, attribute_kinds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -10,8 +9,6 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +16,7 @@ from pathlib import Path
 from cocotb_tools.runner import Verilator, get_runner
 
 import hw
+from hw.cache import CACHE, locked
 from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.parameters import core_parameters
@@ -27,7 +25,6 @@ from sim.machine.toolchain import Toolchain, find_toolchain
 
 RTL = Path(hw.__file__).parent / "rtl"
 HERE = Path(__file__).parent
-CACHE = Path(os.environ.get("BLOCKVIT_CACHE", Path(hw.__file__).parents[1] / "build" / "machines"))
 MINIMUM_DRAM = 1 << 25
 
 PACKAGES = ("core_pkg.sv",)
@@ -70,14 +67,6 @@ def rtl_sources(modules: tuple[str, ...] | None = None) -> list[Path]:
     if modules is not None:
         return packages + [RTL / f"{name}.sv" for name in modules]
     return packages + sorted(path for path in RTL.glob("*.sv") if path not in packages)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _digest(bench: Bench, waves: bool, toolchain: Toolchain, arguments: list[str]) -> str:

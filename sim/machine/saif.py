@@ -12,9 +12,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from hw.cache import CACHE, locked
 from hw.errors import UserError
 from hw.program.isa import systemverilog_package
-from sim.machine.build import CACHE, HERE, Bench, locked, network_bench, rtl_sources
+from sim.machine.build import HERE, Bench, network_bench, rtl_sources
 from sim.machine.exchange import write_case
 from sim.machine.run import Case, case_settings
 from sim.machine.toolchain import find_toolchain

@@ -6,9 +6,13 @@
 #include "ap_int.h"
 
 namespace nnet {
+namespace blockvit {
 
-// Number of live tokens, where a token selection makes it differ from image to image.
-typedef ap_uint<16> live_t;
+typedef ap_int<32> sum_t;    // accumulators and biases: sums are modulo 2^32
+typedef ap_uint<16> mult_t;  // multipliers
+typedef ap_uint<6> shift_t;  // 0 to 47
+typedef ap_uint<16> live_t;  // tokens of an image, where a selection makes them differ
+typedef ap_uint<1> package_t; // whether the last of them is a package token
 
 // Bits of a number known at compile time, to derive widths: 0 has none, 255 has 8, 256 has 9.
 constexpr unsigned bits_of(unsigned long long x) { return x == 0 ? 0 : 1 + bits_of(x / 2); }
@@ -17,7 +21,7 @@ constexpr unsigned smaller(unsigned a, unsigned b) { return a < b ? a : b; }
 constexpr unsigned larger(unsigned a, unsigned b) { return a < b ? b : a; }
 
 // floor(x / 2^shift + 1/2). One bit more than x holds 2x + 1, so that no shift needs a case.
-template <int W> ap_int<W> round_shift(ap_int<W> x, ap_uint<6> shift) {
+template <int W> ap_int<W> round_shift(ap_int<W> x, shift_t shift) {
     #pragma HLS INLINE
     ap_int<W + 1> twice = x;
     twice <<= 1;
@@ -38,10 +42,9 @@ template <int B, int W> ap_int<B> saturate(ap_int<W> x) {
 
 // saturate(round_shift((acc + bias) * mult, shift)). The sum wraps to 32 bits; its product with a
 // multiplier of 16 bits is below 2^31 * 2^16 in magnitude: 48 bits with the sign.
-template <int B>
-ap_int<B> requantize(ap_int<32> acc, ap_int<32> bias, ap_uint<16> mult, ap_uint<6> shift) {
+template <int B> ap_int<B> requantize(sum_t acc, sum_t bias, mult_t mult, shift_t shift) {
     #pragma HLS INLINE
-    ap_int<32> total = acc + bias;
+    sum_t total = acc + bias;
     ap_int<48> product = total * mult;
     return saturate<B, 48>(round_shift<48>(product, shift));
 }
@@ -99,6 +102,7 @@ Quotient:
     return result;
 }
 
+} // namespace blockvit
 } // namespace nnet
 
 #endif
