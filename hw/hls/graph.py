@@ -10,7 +10,8 @@ from hls4ml.model.graph import ModelGraph
 from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.hls.configuration import HLSConfig, hls_config, project_config
-from hw.hls.lowering import check_names, layer_entries
+from hw.hls.lowering import layer_entries
+from hw.hls.names import check_names
 from hw.hls.registration import register
 from hw.ir import Network, TokenSelect
 
