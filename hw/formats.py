@@ -5,6 +5,7 @@ Their libraries take a second to load, so each is imported where it is needed.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -20,9 +21,14 @@ Folder = Annotated[Path, typer.Argument(help="Folder of a network, as `python -m
 
 def export(
     folder: Folder,
-    onnx: Annotated[Path | None, typer.Option(help="Write integer ONNX, bit for bit.")] = None,
+    onnx: Annotated[
+        Path | None, typer.Option(help="Write integer ONNX, the machine's bits, to this file.")
+    ] = None,
+    qdq: Annotated[
+        Path | None, typer.Option(help="Write ONNX in standard operators, to this file.")
+    ] = None,
     hls: Annotated[
-        Path | None, typer.Option(help="Write a Vitis HLS project into this folder, bit for bit.")
+        Path | None, typer.Option(help="Write a Vitis HLS project, the machine's bits, there.")
     ] = None,
     hls_config: Annotated[
         Path | None, typer.Option(help="YAML file of changes to hls4ml's HLSConfig.")
@@ -39,13 +45,13 @@ def export(
 
     An HLS project has the parallelism of the machine that FOLDER was made for, or of the one named.
     """
-    if onnx is None and hls is None:
-        raise UserError(
-            f"export {folder}: no format; name what to write, as --onnx FILE or --hls DIR"
-        )
+    if onnx is None and qdq is None and hls is None:
+        raise UserError(f"export {folder}: no format; name what to write, as --onnx FILE")
     network = load_network(folder)
     if onnx is not None:
         _export_onnx(network, onnx)
+    if qdq is not None:
+        _export_qdq(network, qdq)
     if hls is not None:
         made_for = folder / "config.json"
         file = made_for if config is None and made_for.exists() else config
@@ -67,11 +73,23 @@ def _export_hls(
     from hw.hls.project import read_overrides, write_project
 
     changes = read_overrides(overrides) if overrides is not None else None
-    write_project(network, array, folder, changes, io_type)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        write_project(network, array, folder, changes, io_type)
+    for warning in caught:
+        typer.echo(f"warning: {warning.message}", err=True)
     typer.echo(
         f"{folder}: {network.model}, Vitis HLS, {io_type}, {len(network.ops)} operations; "
         "synthesize it there with `vitis-run --mode hls --tcl build_prj.tcl`"
     )
+
+
+def _export_qdq(network: Network, path: Path) -> None:
+    from hw.onnx.files import write_model
+    from hw.onnx.qdq.export import export_qdq
+
+    write_model(export_qdq(network), path)
+    _said(network, path, "QDQ ONNX")
 
 
 def import_(

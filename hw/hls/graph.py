@@ -11,6 +11,7 @@ from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.hls.configuration import HLSConfig, hls_config, project_config
 from hw.hls.lowering import layer_entries
+from hw.hls.names import check_names
 from hw.hls.registration import register
 from hw.hls.streams import with_copies
 from hw.ir import Network, TokenSelect
@@ -45,6 +46,7 @@ def model_graph(
             f"{network.model}: with selectors and io_stream only the last result leaves the top "
             "function; use io_parallel for others"
         )
+    check_names(network)
     register()
     entries = layer_entries(network)
     layers = [layer for group in entries.values() for layer in group]

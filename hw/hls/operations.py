@@ -148,6 +148,11 @@ class TokenSelect(IntegerLayer):
     kernel = "token_select"
     sizes = ("n_tokens", "n_in", "n_heads", "threshold", "prefix")
 
+    @classmethod
+    def ports(cls, sizes: Sizes, width: int) -> int:
+        """All votes on a token are counted at once."""
+        return max(width, int(sizes["n_heads"]))
+
 
 class CopyWords(IntegerLayer):
     """A stream once more, for the next of its readers."""

@@ -14,7 +14,7 @@ from hw.ir import Network
 from hw.onnx.domain import DOMAIN, IR_VERSION, OPSET, VERSION
 from hw.onnx.names import LOGITS, value_name
 from hw.onnx.nodes import Initializers, image_node, op_nodes
-from hw.onnx.operators import function_protos
+from hw.onnx.operators import OPERATORS, function_protos
 from hw.onnx.values import image_info, logits_info, tensor_infos
 
 FORMAT_VERSION = 1
@@ -49,12 +49,13 @@ def export_integer(network: Network) -> onnx.ModelProto:
         value_info=list(tensor_infos(network)),
     )
     _check_names(graph)
+    used = {node.op_type for node in nodes if node.domain == DOMAIN}
     model = helper.make_model(
         graph,
         producer_name="blockvit",
         ir_version=IR_VERSION,
         opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, VERSION)],
-        functions=function_protos({node.op_type for node in nodes if node.domain == DOMAIN}),
+        functions=function_protos(OPERATORS[name] for name in sorted(used)),
     )
     helper.set_model_props(
         model,

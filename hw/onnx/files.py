@@ -38,7 +38,7 @@ def read_model(path: Path) -> onnx.ModelProto:
         UserError: there is no such file, or it is no valid ONNX model.
     """
     try:
-        model = onnx.load(path)
+        model = onnx.load(path, format="protobuf")
         onnx.checker.check_model(model, full_check=True)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file, expected an ONNX model") from error

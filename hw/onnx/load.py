@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hw.errors import UserError
 from hw.ir import Network
 from hw.onnx.domain import DOMAIN
 from hw.onnx.files import read_model
 from hw.onnx.integer import load_integer
+from hw.onnx.qdq.load import load_qdq
 
 
 def load_onnx(path: Path) -> Network:
@@ -20,4 +20,4 @@ def load_onnx(path: Path) -> Network:
     model = read_model(path)
     if any(entry.domain == DOMAIN for entry in model.opset_import):
         return load_integer(model, str(path))
-    raise UserError(f"{path}: no operators of the domain {DOMAIN!r}")
+    return load_qdq(model, str(path))

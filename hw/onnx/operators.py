@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import onnx
 from onnxscript import OnnxFunction
 
@@ -38,8 +40,8 @@ def attribute_kinds(name: str) -> dict[str, int]:
     return {str(attribute.name): int(attribute.type) for attribute in attributes}
 
 
-def function_protos(names: set[str]) -> list[onnx.FunctionProto]:
-    """These operators and what they call; a function behind the ones that it calls."""
+def function_protos(functions: Iterable[OnnxFunction]) -> list[onnx.FunctionProto]:
+    """These functions and what they call; a function behind the ones that it calls."""
     found: dict[str, OnnxFunction] = {}
 
     def visit(function: OnnxFunction) -> None:
@@ -48,8 +50,8 @@ def function_protos(names: set[str]) -> list[onnx.FunctionProto]:
                 visit(called)
             found[function.name] = function
 
-    for name in sorted(names):
-        visit(OPERATORS[name])
+    for function in functions:
+        visit(function)
     return [_proto(function) for function in found.values()]
 
 

@@ -11,6 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from hw.errors import UserError
+from hw.onnx.files import read_model
 from hw.onnx.names import IMAGE, LOGITS, tensor_name
 
 IntArray = NDArray[np.integer[Any]]
@@ -27,7 +28,7 @@ class OnnxExecutor:
         threads: of ONNX Runtime.
 
     Raises:
-        UserError: ONNX Runtime cannot load the model.
+        UserError: the file cannot be read, or ONNX Runtime cannot load the model.
     """
 
     def __init__(self, model: Path | onnx.ModelProto, every: bool = False, threads: int = 1):
@@ -35,12 +36,9 @@ class OnnxExecutor:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads
         options.log_severity_level = _ERRORS_ONLY
+        loaded = read_model(model) if isinstance(model, Path) else model
+        source = (with_all_outputs(loaded) if every else loaded).SerializeToString()
         try:
-            if every:
-                loaded = onnx.load(model) if isinstance(model, Path) else model
-                source: Any = with_all_outputs(loaded).SerializeToString()
-            else:
-                source = str(model) if isinstance(model, Path) else model.SerializeToString()
             self._session = onnxruntime.InferenceSession(
                 source, options, providers=["CPUExecutionProvider"]
             )

@@ -2,6 +2,7 @@
 
 import typer
 
+from sim.cli.agree import agree
 from sim.cli.bandwidth import bandwidth
 from sim.cli.bench import bench
 from sim.cli.energy_check import energy_check
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 app.command("run")(run)
 app.command("report")(report)
+app.command("agree")(agree)
 app.command("energy-check")(energy_check)
 app.command("timeline")(timeline)
 app.command("tb")(tb)

@@ -20,7 +20,7 @@ from hw.quantization import Floats, to_int8
 
 Function = Callable[[Floats], Floats]
 
-_erf = np.vectorize(math.erf, otypes=[np.float64])
+erf = np.vectorize(math.erf, otypes=[np.float64])
 _LEVELS = np.arange(INT8_MIN, INT8_MAX + 1).astype(np.float64)
 _REACH = np.geomspace(0.05, 60, 24)
 """Ends of the input that the search starts from."""
@@ -33,7 +33,7 @@ _MARGIN = 2e-3
 
 
 def gelu(x: Floats) -> Floats:
-    return x * 0.5 * (1.0 + _erf(x / math.sqrt(2.0)))
+    return x * 0.5 * (1.0 + erf(x / math.sqrt(2.0)))
 
 
 def gelu_tanh(x: Floats) -> Floats:
