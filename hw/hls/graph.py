@@ -10,7 +10,7 @@ from hls4ml.model.graph import ModelGraph
 from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.hls.configuration import HLSConfig, hls_config, project_config
-from hw.hls.lowering import layer_entries
+from hw.hls.lowering import check_names, layer_entries
 from hw.hls.registration import register
 from hw.ir import Network, TokenSelect
 
@@ -43,6 +43,7 @@ def model_graph(
             f"{network.model}: hls4ml cannot copy the stream of a selector's live tokens to all of "
             "its readers; use io_parallel"
         )
+    check_names(network)
     register()
     entries = layer_entries(network)
     layers = [layer for group in entries.values() for layer in group]

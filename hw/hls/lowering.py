@@ -230,6 +230,5 @@ _LOWERINGS: dict[type[Op], Callable[[_Lowering, Any], list[LayerEntry]]] = {
 
 def layer_entries(network: Network) -> dict[str, list[LayerEntry]]:
     """The layers of every operation, by its name, in execution order."""
-    check_names(network)
     lower = _Lowering(network, network.selected_by())
     return {op.name: _LOWERINGS[type(op)](lower, op) for op in network.ops}
