@@ -86,16 +86,23 @@ def _factors(op: Scores | Attend) -> None:
     _between("shift", op.shift, 0, SHIFT_MAX)
 
 
+def _groups(network: Network, op: Op, *expected: int) -> None:
+    """That the inputs and the result have so many groups, which divide their features."""
+    specs = [network.tensors[name] for name in (*op.inputs, op.output)]
+    found = tuple(spec.groups for spec in specs)
+    _expect(found == expected, f"tensors of {found} groups, expected {expected}")
+    _expect(all(spec.features % spec.groups == 0 for spec in specs), "groups of unequal size")
+
+
 def _scores(network: Network, op: Scores, qkv: TensorSpec) -> Shape:
     _factors(op)
-    _expect(qkv.features % (3 * op.heads) == 0, f"{qkv.features} features of {3 * op.heads} groups")
+    _groups(network, op, 3 * op.heads, op.heads)
     return qkv.tokens, op.heads * qkv.tokens
 
 
 def _softmax(network: Network, op: Softmax, scores: TensorSpec) -> Shape:
     _between("probability_mult", op.probability_mult, 1, 2**PROBABILITY_MULT_BITS - 1)
-    groups = network.tensors[op.output].groups
-    _expect(scores.features % groups == 0, f"{scores.features} features of {groups} groups")
+    _groups(network, op, scores.groups, scores.groups)
     return scores.tokens, scores.features
 
 
@@ -104,7 +111,7 @@ def _attend(network: Network, op: Attend, shares: TensorSpec, qkv: TensorSpec) -
     expected = qkv.tokens, op.heads * qkv.tokens
     found = shares.tokens, shares.features
     _expect(found == expected, f"probabilities {found}, expected {expected}")
-    _expect(qkv.features % (3 * op.heads) == 0, f"{qkv.features} features of {3 * op.heads} groups")
+    _groups(network, op, op.heads, 3 * op.heads, op.heads)
     return qkv.tokens, qkv.features // 3
 
 

@@ -56,6 +56,8 @@ def load_integer(model: onnx.ModelProto, source: str) -> Network:
             tensors[name] = _tensor(values.get(node.output[0]))
         except Unmapped as reason:
             problems.add(node, reason)
+        except (TypeError, ValueError) as error:  # text that is none, data that do not fill a shape
+            problems.add(node, f"damaged ({error})")
     problems.check()
     if image is None or not ops:
         raise UserError(f"{source}: no {QUANTIZE} or no operation behind it; export it again")
@@ -67,6 +69,12 @@ def load_integer(model: onnx.ModelProto, source: str) -> Network:
         network.validate()
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
+    patches, expected = tensors[Network.INPUT], (image.patches, image.channels * image.patch**2)
+    if (patches.tokens, patches.features, patches.bits) != (*expected, 8):
+        raise UserError(
+            f"{source}: patches ({patches.tokens}, {patches.features}) of {patches.bits} bits, "
+            f"expected {expected} of 8 bits; export it again"
+        )
     nodes = {node.name: node for node in graph.node}
     for op in ops:
         try:
@@ -88,7 +96,7 @@ def _metadata(model: onnx.ModelProto, source: str) -> dict[str, str]:
     try:
         if not isinstance(json.loads(found["info"]), dict) or not found["model"]:
             raise ValueError("info is no object")
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{source}: damaged metadata ({error}); export it again") from error
     return found
 
