@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hw.hls.blocks import kept_blocks
-from hw.hls.names import layer_name, live_name, output_name, package_name
+from hw.hls.names import layer_name, live_name, output_name
 from hw.ir import (
     Add,
     Attend,
@@ -176,10 +176,8 @@ def _token_select(lower: _Lowering, op: TokenSelect) -> list[LayerEntry]:
     heads = lower.network.tensors[op.inputs[1]].features
     sizes = {"n_heads": heads, "threshold": op.threshold, "prefix": op.prefix}
     layer = lower.entry(op, "TokenSelect", {**lower.tokens(op), **sizes})
-    if op.after:
-        layer["inputs"].append(package_name(op.after))
-    layer["outputs"] += [live_name(op.name), package_name(op.name)]
-    layer["results"] += [("live", [1]), ("package", [1])]
+    layer["outputs"].append(live_name(op.name))
+    layer["results"].append(("live", [2]))
     return [layer]
 
 

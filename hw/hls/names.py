@@ -19,13 +19,9 @@ def output_name(tensor: str) -> str:
 
 
 def live_name(selection: str) -> str:
-    """The number of tokens that come out of a selection."""
+    """The two numbers that go with the tokens of a selection: how many there are, and whether the
+    last one is a package token."""
     return f"{layer_name(selection)}_live"
-
-
-def package_name(selection: str) -> str:
-    """Whether the last of them is a package token."""
-    return f"{layer_name(selection)}_package"
 
 
 def check_names(network: Network) -> None:
