@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
-from hw.hls.simulate import Simulation
 from numpy.typing import NDArray
 
 from hw.config import ArrayConfig
+from hw.hls.simulate import Simulation
 from hw.ir import Network
 from hw.onnx.export import export_integer
 from hw.onnx.run import OnnxExecutor

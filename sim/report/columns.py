@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 CYCLES = (
     "compute",
@@ -126,6 +126,12 @@ COLUMNS = (
         "cycles_total", "cycles", "integer", "cycles",
         "sum of the eight kinds: the cycles that are this operation's and no other's. Rows sum to "
         "the total. Of the vector unit it is the exposed part; what the array hides is not in it",
+    ),
+    Column(
+        "hls_cycles_estimate", "cycles", "integer", "cycles",
+        "ESTIMATE, not measured, of another executor: the operation as HLS layers with the "
+        "machine's multipliers and lanes, from the loops of their kernels, one layer after "
+        "another; of tokens_in. docs/hls.md says what it leaves out",
     ),
     Column(
         "busy_cycles", "cycles", "integer", "cycles",

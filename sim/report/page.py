@@ -11,8 +11,8 @@ from sim.report.views import notes, shown, summary
 
 _COLUMNS = (
     "name", "unit", "fused_into", "tokens_in", "tokens_kept", "block_density", "cycles_total",
-    "busy_cycles", "compute", "weight_wait", "input_wait", "output_wait", "fill_drain", "vector",
-    "selector", "control",
+    "hls_cycles_estimate", "busy_cycles", "compute", "weight_wait", "input_wait", "output_wait",
+    "fill_drain", "vector", "selector", "control",
     "utilization_overall", "speedup_vs_dense", "sparse_efficiency", "bytes_weight", "bound",
     "energy_uj", "bit_exact",
 )  # fmt: skip

@@ -42,6 +42,8 @@ def build_rows(network: Network, measured: Measured) -> Rows:
     Raises:
         UserError: the measurement's operations are not this network's, or cycles do not add up.
     """
+    from hw.hls.estimate import estimate_cycles  # loads hls4ml, which takes a second
+
     config = measured.config
     model = CycleModel(network, config)
     schedule = model.schedule
@@ -55,6 +57,7 @@ def build_rows(network: Network, measured: Measured) -> Rows:
         if entry.op is not None and instruction.is_matmul:
             products[network.ops[entry.op].name].append(instruction)
     tokens = [tensor_tokens(network, image.live) for image in measured.images]
+    hls = estimate_cycles(network, config, tokens[0])
     if [op.name for op in measured.operations] != [*products, END]:
         raise UserError(
             "cycles.json: its operations are not those of the network; "
@@ -71,7 +74,7 @@ def build_rows(network: Network, measured: Measured) -> Rows:
             rows.append(row | {"op": END, "name": END})
             continue
         row |= _identity(network, op) | {"checksum": measured.checksums[op.name]}
-        row |= _tokens(op, tokens)
+        row |= _tokens(op, tokens) | {"hls_cycles_estimate": hls[op.name]}
         if isinstance(op, ARRAY_OPS):
             shape = product(network, op, row["tokens_in"])
             of_op = tiles(

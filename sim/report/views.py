@@ -99,6 +99,10 @@ def summary(header: dict[str, Any]) -> list[tuple[str, str]]:
             "times faster",
         ),
         (
+            "HLS project",
+            f"{header['hls_cycles_estimate']:,} cycles: an estimate from its loops, not measured",
+        ),
+        (
             "speed",
             f"{header['latency_ms']:.3f} ms, {header['images_per_s']:.1f} images/s, "
             f"{header['effective_gops']:.1f} effective Gop/s",

@@ -117,6 +117,19 @@ def test_the_command_writes_a_project(network_folder: Path, tmp_path: Path, call
     assert config["HLSConfig"]["LayerName"]["add1"]["ReuseFactor"] == 1
 
 
+def test_the_command_says_which_reuse_factor_it_took(
+    network_folder: Path, tmp_path: Path, call: Call
+) -> None:
+    (tmp_path / "c.yml").write_text("LayerName: {qkv: {ReuseFactor: 1}}")
+    status, error = call(
+        *(app, "export", network_folder, "--hls", tmp_path / "out"),
+        *("--hls-config", tmp_path / "c.yml"),
+    )
+    assert status == 0
+    assert error.startswith("warning: ReuseFactor 1 of qkv")
+    assert error.count("\n") == 1
+
+
 def test_a_wrong_io_type_is_named(network_folder: Path, tmp_path: Path, call: Call) -> None:
     status, error = call(
         app, "export", network_folder, "--hls", tmp_path / "out", "--io-type", "io_serial"

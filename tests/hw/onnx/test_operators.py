@@ -11,7 +11,7 @@ from onnx import helper
 from onnxscript import OnnxFunction
 
 from hw import integer
-from hw.onnx.blocks import split_blocks
+from hw.blocks import split_blocks
 from hw.onnx.domain import DOMAIN, INT8, INT16, IR_VERSION, OPSET, VERSION
 from hw.onnx.functions.arithmetic import Requantize
 from hw.onnx.functions.attention import Attend, Scores, Softmax
