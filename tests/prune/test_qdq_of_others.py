@@ -14,9 +14,11 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
+from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.ir import Network
 from hw.onnx.load import load_onnx
+from hw.program.compiler import compile_network
 from prune.export import export_onnx
 from prune.quantize import normalize
 from sim import reference
@@ -91,6 +93,7 @@ def test_model_quantized_by_others_runs_on_the_machine(variant: str, tmp_path: P
     found = real_logits(network, images)
     assert deviation(found, expected) < 1.1 * deviation(theirs, expected)
     assert (network.image.mean, network.image.std) == ((0.5,) * 3, (0.25,) * 3)
+    compile_network(network, ArrayConfig())
 
 
 def test_asymmetric_activations_are_refused_node_by_node(tmp_path: Path) -> None:
