@@ -121,6 +121,7 @@ bench: .venv/bench.stamp
 	@$(RUN) -m sim bench
 	@$(RUN) -m prune bench
 	@$(RUN) -m prune latency
+	@$(RUN) -m prune onnx-latency
 
 lint: setup
 	@$(RUN) -m ruff check .

@@ -15,7 +15,10 @@ def _argument(variable: Any) -> str:
 
 
 def bridge_source(graph: Any) -> str:
-    """C++ of `void blockvit_run(const char *weights, int *inputs, int **outputs)`."""
+    """C++ of `void blockvit_run(const char *weights, int *inputs, int **outputs)`.
+
+    It includes the project's source, so that the headers of both are read once.
+    """
     (source,), outputs = graph.get_input_variables(), graph.get_output_variables()
     variables = [source, *outputs]
     declared = "".join(f"    static {v.definition_cpp(name_suffix='_ap')};\n" for v in variables)
@@ -26,7 +29,7 @@ def bridge_source(graph: Any) -> str:
     )
     project = graph.config.get_project_name()
     return (
-        f'#include "firmware/{project}.h"\n'
+        f'#include "firmware/{project}.cpp"\n'
         '#include "firmware/nnet_utils/nnet_helpers.h"\n\n'
         "namespace nnet {\n"
         "bool trace_enabled = false;\n"

@@ -35,11 +35,11 @@ def compiler_version() -> str:
     return result.stdout.splitlines()[0]
 
 
-def _digest(folder: Path, project: str) -> str:
+def _digest(folder: Path) -> str:
     """Of all that is compiled; weights are read when it runs."""
     sources = [folder / "bridge.cpp", *sorted((folder / "firmware").glob("*.[ch]*"))]
     parts = [path.read_text() for path in (*sources, *sorted(SOURCES.glob("*.h")))]
-    parts += [project, compiler_version(), version("hls4ml"), *FLAGS]
+    parts += [compiler_version(), version("hls4ml"), *FLAGS]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -49,26 +49,26 @@ def build_library(graph: Any) -> Path:
     Raises:
         UserError: there is no compiler, or it fails.
     """
-    folder, project = Path(graph.config.get_output_dir()), graph.config.get_project_name()
+    folder = Path(graph.config.get_output_dir())
     (folder / "weights_folder.h").write_text(DECLARATION)
     (folder / "bridge.cpp").write_text(bridge_source(graph))
-    library = CACHE / f"hls-{_digest(folder, project)}.so"
+    library = CACHE / f"hls-{_digest(folder)}.so"
     if library.exists():
         return library
     with locked(library.with_suffix(".lock")):
         if not library.exists():
-            _compile(folder, project, library)
+            _compile(folder, library)
     return library
 
 
-def _compile(folder: Path, project: str, library: Path) -> None:
+def _compile(folder: Path, library: Path) -> None:
     with tempfile.TemporaryDirectory(dir=CACHE, prefix=".hls-") as name:
         built = Path(name) / library.name
         arguments = [
             *FLAGS,
             f"-DWEIGHTS_DIR={WEIGHTS}",
             *("-include", "weights_folder.h", "-shared"),
-            *(f"firmware/{project}.cpp", "bridge.cpp", "-o", str(built)),
+            *("bridge.cpp", "-o", str(built)),
         ]
         result = subprocess.run(
             [COMPILER, *arguments], cwd=folder, capture_output=True, text=True, check=False

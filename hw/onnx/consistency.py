@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from onnx import helper
 
 from hw.integer import EPSILON_BITS, MULTIPLIER_BITS, PROBABILITY_MULT_BITS, SHIFT_MAX
 from hw.ir import (
@@ -26,11 +27,33 @@ from hw.ir import (
     TensorSpec,
     TokenSelect,
 )
-from hw.onnx.problems import Unmapped
+from hw.onnx.problems import Problems, Unmapped
 
 Shape = tuple[int, int]
 MOST_CHANNELS = 4096
 """Of a layer norm."""
+
+
+def check_network(network: Network, source: str, domain: str = "") -> None:
+    """Check every operation of a network from a file.
+
+    Args:
+        network: valid by names.
+        source: the name of the file.
+        domain: of the operators that its operations came from.
+
+    Raises:
+        UserError: operations do not fit; its details are a line for each.
+    """
+    problems = Problems(source)
+    for op in network.ops:
+        try:
+            check_op(network, op)
+        except Unmapped as reason:
+            node = helper.make_node(type(op).__name__, op.inputs, [op.output], op.name)
+            node.domain = domain
+            problems.add(node, reason)
+    problems.check()
 
 
 def check_op(network: Network, op: Op) -> None:

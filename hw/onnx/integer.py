@@ -12,7 +12,7 @@ import onnx
 
 from hw.errors import UserError
 from hw.ir import ImageSpec, Network, Op, TensorSpec
-from hw.onnx.consistency import check_op
+from hw.onnx.consistency import check_network
 from hw.onnx.domain import DOMAIN, OF_BITS, VERSION
 from hw.onnx.export import FORMAT_VERSION
 from hw.onnx.names import LOGITS, tensor_name, value_name
@@ -50,6 +50,8 @@ def load_integer(model: onnx.ModelProto, source: str) -> Network:
                 continue
             if node.op_type == QUANTIZE:
                 image = reader.image(node)
+                if node.output[0] != Network.INPUT:
+                    raise Unmapped(f"its result has another name than {Network.INPUT!r}")
             else:
                 ops.append(reader.op(node))
             name = tensor_name(node.output[0])
@@ -75,13 +77,7 @@ def load_integer(model: onnx.ModelProto, source: str) -> Network:
             f"{source}: patches ({patches.tokens}, {patches.features}) of {patches.bits} bits, "
             f"expected {expected} of 8 bits; export it again"
         )
-    nodes = {node.name: node for node in graph.node}
-    for op in ops:
-        try:
-            check_op(network, op)
-        except Unmapped as reason:
-            problems.add(nodes[op.name], reason)
-    problems.check()
+    check_network(network, source, DOMAIN)
     return network
 
 

@@ -12,6 +12,7 @@ from prune.cli.export import export
 from prune.cli.finetune import finetune_command
 from prune.cli.latency import latency
 from prune.cli.methods import compare_methods
+from prune.cli.onnx_latency import onnx_latency
 from prune.cli.run import run_command
 from prune.cli.sweep import sweep_command
 from prune.cli.tokens import retarget_command, tokens_command
@@ -38,3 +39,4 @@ app.command("apply")(apply_command)
 app.command("export")(export)
 app.command("bench")(bench)
 app.command("latency")(latency)
+app.command("onnx-latency")(onnx_latency)

@@ -2,6 +2,7 @@
 
 From the IR to the file:
 
+    compact     hidden units left out that pruning has cut off
     curves      activation functions, found again in tables
     graph       a graph of standard operators under construction
     scales, operations, activation, selection, export

@@ -10,6 +10,7 @@ from onnx import helper
 
 from hw.ir import Linear, Network, TokenSelect
 from hw.onnx.names import IMAGE, LOGITS, value_name
+from hw.onnx.qdq.compact import without_idle_units
 from hw.onnx.qdq.graph import IR_VERSION, OPSET, Graph
 from hw.onnx.qdq.operations import Operations
 
@@ -25,12 +26,13 @@ def export_qdq(network: Network) -> onnx.ModelProto:
     Int8 tensors stand between `QuantizeLinear` and `DequantizeLinear` with zero point 0, weights
     behind `DequantizeLinear` with a scale an output; all else is float32. A tensor of the IR is the
     value with its name; those that have 16 bits in the machine have their scale in the metadata. N
-    is free, but 1 where tokens are selected.
+    is free, but 1 where tokens are selected. Hidden units that pruning has cut off are left out.
 
     Raises:
         UserError: the network is not consistent.
     """
     network.validate()
+    network = without_idle_units(network)
     graph = Graph()
     operations = Operations(network, graph)
     _image(network, graph, operations.scales[network.INPUT])

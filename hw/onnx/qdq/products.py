@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hw.onnx.problems import Unmapped
 from hw.onnx.qdq.scaling import settle
-from hw.onnx.qdq.stream import pick
+from hw.onnx.qdq.stream import INT8_STEP, pick
 from hw.onnx.qdq.values import (
     Heads,
     Index,
@@ -79,7 +79,8 @@ def _before_mean(view: View, weight: Weight, bias: Floats | None, name: str) -> 
     """A layer behind the mean of normalized tokens: both are linear, so the layer comes first."""
     mean = view.tensor
     assert isinstance(mean, Mean)
-    source = replace(mean.source, scale=mean.source.scale or (mean.unit or 0.0) * 256 or None)
+    units = [one.unit * INT8_STEP for one in (mean.source, mean) if one.unit is not None]
+    source = replace(mean.source, scale=units[0] if units else None)
     every = source.whole(source.tokens, source.features)
     product = linear(every, weight, bias, f"{name}/tokens").tensor
     if not is_whole(view) or (view.factor, view.shift) != (1.0, 0.0):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hw.integer import INT8_MAX, INT8_MIN
 from hw.onnx.problems import Unmapped
 from hw.onnx.qdq.scaling import settle
+from hw.onnx.qdq.stream import INT8_STEP
 from hw.onnx.qdq.values import (
     WIDE,
     Constant,
@@ -33,7 +34,6 @@ _MIDDLE = {np.dtype(np.int8): 0, np.dtype(np.uint8): 128, np.dtype(np.int16): 0}
 """Zero point of symmetric levels, by their type."""
 _SAME_SCALE = 0.01
 """Relative difference of two scales up to which rounding twice counts as rounding once."""
-_INT8_STEP = 256.0
 
 
 def quantized(value: View | Curve, scale: NDArray[Any], zero: NDArray[Any]) -> Levels:
@@ -101,34 +101,38 @@ def dequantized(levels: Levels, scale: NDArray[Any], name: str) -> View:
             return View(replace(value.tensor, unit=unit), value.index)
         raise Unmapped(f"16 bits behind the rounding of {value.tensor.name} to 8")
     if isinstance(value.tensor, Table):
-        return _again(value, unit)
+        return _again(value, unit, name)
     return _rounded(value, unit, name)
 
 
 def _rounded(view: View, scale: float, name: str) -> View:
     tensor = view.tensor
     if isinstance(tensor, WIDE):
-        unit = scale / abs(view.factor) / _INT8_STEP
+        unit = scale / abs(view.factor) / INT8_STEP
         known = replace(tensor, unit=tensor.unit or unit)
         return View(known, view.index, view.factor, view.shift)
     if isinstance(tensor, ScoreRows) and not tensor.softened:
         return view
     if tensor.scale is not None:
-        return _again(view, scale)
+        return _again(view, scale, name)
     if isinstance(tensor, Product | Norm | Mixed | ScoreRows | Pixels):
         settled = settle(view, name)
         return View(replace(settled.tensor, name=name, scale=scale), view.index)
     raise Unmapped(f"the machine does not round {tensor.name}")
 
 
-def _again(view: View, scale: float) -> View:
-    """A second rounding of int8 levels, which must change nothing."""
-    known = (view.tensor.scale or 0.0) * abs(view.factor)
-    if not math.isclose(known, scale, rel_tol=_SAME_SCALE) or view.shift != 0.0:
-        raise Unmapped(
-            f"it rounds {view.tensor.name}, int8 levels of scale {known:.4g}, to scale {scale:.4g}"
-        )
-    return view
+def _again(view: View, scale: float, name: str) -> View:
+    """A second rounding of int8 levels: it changes nothing, or takes the place of the first."""
+    tensor = view.tensor
+    known = (tensor.scale or 0.0) * abs(view.factor)
+    if view.shift == 0.0 and math.isclose(known, scale, rel_tol=_SAME_SCALE):
+        return view
+    if view.shift == 0.0 and isinstance(tensor, Product | Norm):
+        rounded = replace(tensor, name=name, scale=scale / abs(view.factor))
+        return View(rounded, view.index, view.factor)
+    raise Unmapped(
+        f"it rounds {tensor.name}, int8 levels of scale {known:.4g}, to scale {scale:.4g}"
+    )
 
 
 def _table(curve: Curve, scale: float, name: str) -> View:

@@ -29,10 +29,11 @@ def settle(view: View, name: str) -> View:
 def scaled(tensor: Tensor, factors: Floats, name: str) -> Tensor:
     """A tensor whose features are multiplied by factors (features).
 
+    A product that was rounded before is rounded behind it instead, if at all: sums have 32 bits.
+
     Raises:
         Unmapped: what makes the tensor cannot take them up.
     """
-    _check_open(tensor)
     if isinstance(tensor, Product):
         signs = np.where(factors < 0, -1, 1).astype(np.int8)
         size = np.where(factors == 0, 1.0, np.abs(factors))
@@ -44,7 +45,9 @@ def scaled(tensor: Tensor, factors: Floats, name: str) -> Tensor:
             )
             for term in tensor.terms
         )
-        return replace(tensor, name=name, terms=terms, bias=tensor.bias * factors)
+        bias = tensor.bias * factors
+        return replace(tensor, name=name, terms=terms, bias=bias, scale=None)
+    _check_open(tensor)
     if isinstance(tensor, Norm):
         gain, offset = tensor.gain * factors, tensor.offset * factors
         return replace(tensor, name=name, gain=gain, offset=offset)
@@ -65,12 +68,14 @@ def scaled(tensor: Tensor, factors: Floats, name: str) -> Tensor:
 def shifted(tensor: Tensor, shifts: Floats, name: str) -> Tensor:
     """A tensor to whose features shifts (features) are added.
 
+    A product that was rounded before is rounded behind it instead, as in `scaled`.
+
     Raises:
         Unmapped: what makes the tensor cannot take them up.
     """
-    _check_open(tensor)
     if isinstance(tensor, Product):
-        return replace(tensor, name=name, bias=tensor.bias + shifts)
+        return replace(tensor, name=name, bias=tensor.bias + shifts, scale=None)
+    _check_open(tensor)
     if isinstance(tensor, Norm):
         return replace(tensor, name=name, offset=tensor.offset + shifts)
     if isinstance(tensor, Pixels):

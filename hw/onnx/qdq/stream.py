@@ -26,7 +26,8 @@ from hw.onnx.qdq.values import (
 )
 from hw.quantization import Floats
 
-_INT8_STEP = 256.0
+INT8_STEP = 256.0
+"""Units of 16 bits in one of 8 of the same range."""
 
 
 def widened(tensor: Tensor) -> Tensor:
@@ -38,7 +39,7 @@ def widened(tensor: Tensor) -> Tensor:
     if isinstance(tensor, WIDE) or tensor.scale is None:
         return tensor
     if isinstance(tensor, Product | Norm):
-        return replace(tensor, scale=None, unit=tensor.unit or tensor.scale / _INT8_STEP)
+        return replace(tensor, scale=None, unit=tensor.unit or tensor.scale / INT8_STEP)
     raise Unmapped(f"{tensor.name} has 8 bits in the machine, its reader expects 16")
 
 

@@ -104,6 +104,13 @@ class Units:
                     group[id(other)] = other
                     waiting.append(other)
         stated = [one.unit / ratios[key] for key, one in group.items() if one.unit is not None]
+        # What a mean is rounded to says nothing about the tokens that it is the mean of.
+        means = [one.source for one in group.values() if isinstance(one, Mean)]
+        stated += [
+            float(_bound(one).max()) / INT16_MAX / ratios[id(one)]
+            for one in means
+            if isinstance(one, Product) and one.unit is None
+        ]
         if stated:
             unit = max(stated)
         elif id(self._output) in group:

@@ -84,6 +84,13 @@ def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_a_file_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "p").write_text("mine")
+    with pytest.raises(UserError, match="cannot be written"):
+        write_project(small_network(), ARRAY, tmp_path / "p")
+    assert (tmp_path / "p").read_text() == "mine"
+
+
 def test_a_wrong_configuration_leaves_no_project(tmp_path: Path) -> None:
     with pytest.raises(UserError):
         write_project(small_network(), ARRAY, tmp_path / "p", {"LayerName": {"nothing": {}}})

@@ -183,6 +183,18 @@ def test_changed_bytes_give_a_network_or_one_error(kind: str, tmp_path: Path) ->
             load_onnx(path).validate()
 
 
+def test_weights_beside_the_file_are_read_and_others_are_not(tmp_path: Path) -> None:
+    network, path = network_of("plain"), tmp_path / "x.onnx"
+    stored = {"save_as_external_data": True, "location": "weights", "size_threshold": 0}
+    onnx.save(export_integer(network), path, **stored)
+    assert_same(load_onnx(path), network)
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "x.onnx").write_bytes(path.read_bytes().replace(b"weights", b"../weig"))
+    (tmp_path / "weights").rename(tmp_path / "weig")
+    with pytest.raises(UserError, match="outside the directory"):
+        load_onnx(tmp_path / "inner" / "x.onnx")
+
+
 def test_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file, expected an ONNX model"):
         load_onnx(tmp_path / "none.onnx")
