@@ -13,9 +13,8 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 from hw.onnx.problems import Unmapped
+from hw.onnx.qdq.values import MOST_ELEMENTS
 
-MOST_ELEMENTS = 1 << 26
-"""Of an array that reading a file may make."""
 _GROWING = {"Expand": 1, "ConstantOfShape": 0, "Tile": 1}
 """Operations whose result may be much larger than their inputs: the input that says how large."""
 

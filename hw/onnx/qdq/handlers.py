@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from hw.onnx.problems import Unmapped
 from hw.onnx.qdq import arithmetic, curves, products, rounding, stream
-from hw.onnx.qdq.evaluate import MOST_ELEMENTS
-from hw.onnx.qdq.values import ZERO, Constant, Curve, Levels, Value, View, Weight
+from hw.onnx.qdq.values import MOST_ELEMENTS, ZERO, Constant, Curve, Levels, Value, View, Weight
 from hw.quantization import Floats
 
 Attributes = dict[str, Any]

@@ -47,7 +47,12 @@ def load_qdq(model: onnx.ModelProto, source: str) -> Network:
     problems.check()
     output = _output(reader, model.graph, source)
     builder = NetworkBuilder(Units(output, source), _block_shape(metadata), source)
-    builder.add(output)
+    try:
+        builder.add(output)
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            f"{source}: constants out of range, or too many layers ({error})"
+        ) from error
     if builder.patches is None:
         raise UserError(f"{source}: its output does not depend on the image; export it again")
     origin = metadata.get("weights_source", metadata.get("weights"))

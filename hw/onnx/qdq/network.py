@@ -94,13 +94,24 @@ class NetworkBuilder:
         bits = 8 if tensor.scale is not None and not self._votes(tensor) else 16
         known = self.tensors.get(name)
         if known is None:
-            self._emitters[type(tensor)](tensor, name)
+            emit = self._emitters.get(type(tensor))
+            if emit is None:
+                raise UserError(
+                    f"{self._source}: {tensor.name}: attention or pixels, read as tokens"
+                )
+            self._check_finite(tensor)
+            emit(tensor, name)
         elif (known.bits, known.tokens, known.features) != (bits, tensor.tokens, tensor.features):
             raise UserError(
                 f"{self._source}: {tensor.name} has {known.bits} bits for one of its readers and "
                 f"{bits} for another, expected one form of it; round it for all of them or for none"
             )
         return name
+
+    def _check_finite(self, tensor: Tensor) -> None:
+        for value in vars(tensor).values():
+            if isinstance(value, np.ndarray | float) and not np.isfinite(value).all():
+                raise UserError(f"{self._source}: {tensor.name}: constants that are not finite")
 
     def _votes(self, tensor: Tensor) -> bool:
         return isinstance(tensor, Table) and self._units.votes(tensor)

@@ -19,6 +19,7 @@ from hw.onnx.qdq.selections import Match, find_selections, selected
 from hw.onnx.qdq.values import (
     Constant,
     Curve,
+    Levels,
     Lost,
     ScoreRows,
     Value,
@@ -35,6 +36,8 @@ _OTHERS = ("Expand", "Concat", "Cast", "ConstantOfShape", "Range", "Shape", "Siz
 _RARE = ("Reciprocal", "Where", "Equal", "ReduceProd", "Tile", "QuantizeLinear", "Constant")
 FOLDED = MOVES.union(arithmetic.BINARY, _OTHERS, _RARE, ("Identity",))
 """Operators that are evaluated where all inputs are constant."""
+_DAMAGED = (ValueError, IndexError, KeyError, TypeError, ArithmeticError)
+_DAMAGE = "inputs or attributes that do not fit each other"
 PASSED = frozenset(("Identity", "Dropout", "Cast"))
 
 
@@ -74,12 +77,13 @@ class Reader:
                 found: list[Value] = [Lost() for _ in node.output]
             else:
                 try:
-                    found = self._read(node)
-                except Unmapped as reason:
-                    problems.add(node, reason)
-                    found = [Lost() for _ in node.output]
+                    read = zip(node.output, self._read(node), strict=False)
+                    found = [self._noted(name, value) for name, value in read]
+                except (Unmapped, *_DAMAGED) as reason:
+                    problems.add(node, reason if isinstance(reason, Unmapped) else _DAMAGE)
+                    found = [_guess(node, self.values) for _ in node.output]
             for name, value in zip(node.output, found, strict=False):
-                self.values[name] = self._noted(name, value)
+                self.values[name] = value
 
     def _select(
         self, node: onnx.NodeProto, match: Match, packages: dict[str, str], problems: Problems
@@ -90,8 +94,8 @@ class Reader:
         if not any(isinstance(value, Lost) for value in votes):
             try:
                 found = self._noted(name, selected(match, self.values, packages, name))
-            except Unmapped as reason:
-                problems.add(node, reason)
+            except (Unmapped, *_DAMAGED) as reason:
+                problems.add(node, reason if isinstance(reason, Unmapped) else _DAMAGE)
         self.values[name] = found
 
     def _noted(self, name: str, value: Value) -> Value:
@@ -147,3 +151,14 @@ class Reader:
         arrays = [value.index, *[array(other) for other in inputs[1:]]]
         moved = evaluate(node, arrays, self._opset)
         return [replace(value, index=index.astype(np.int64)) for index in moved]
+
+
+def _guess(node: onnx.NodeProto, values: dict[str, Value]) -> Value:
+    """What stands for a node that cannot be mapped, so that those behind it are looked at, too."""
+    if node.op_type != "QuantizeLinear":
+        return Lost()
+    value, scale = (values[name] for name in node.input[:2])
+    if isinstance(value, View | Curve) and isinstance(scale, Constant) and scale.array.size == 1:
+        step = float(scale.array.ravel()[0])
+        return Levels(value, step, 8) if step > 0 else Lost()
+    return Lost()

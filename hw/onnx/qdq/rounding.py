@@ -61,10 +61,10 @@ def _one_scale(scale: NDArray[Any]) -> float:
 def constant_levels(
     levels: NDArray[Any], scale: NDArray[Any], zero: NDArray[Any] | None, axis: int
 ) -> Weight | Constant:
-    """A dequantized constant; one of more than 8 bits is a real constant.
+    """A dequantized constant; one whose levels do not fit int8 is a real constant.
 
     Raises:
-        Unmapped: a scale is not positive, or its levels do not fit int8.
+        Unmapped: a scale is not positive, or not one a channel.
     """
     shape = [1] * levels.ndim
     if scale.size > 1:
@@ -77,10 +77,8 @@ def constant_levels(
     if zero is not None and zero.any():
         offsets = zero.astype(np.int64).reshape(shape if zero.size > 1 else [1] * levels.ndim)
         levels = levels.astype(np.int64) - offsets
-    if levels.dtype.itemsize > 1 and levels.dtype != np.int64:
-        return Constant(levels * scales)
     if levels.size and (levels.min() < INT8_MIN or levels.max() > INT8_MAX):
-        raise Unmapped("a zero point that takes its levels out of int8; quantize symmetrically")
+        return Constant(levels * scales)
     return Weight(levels.astype(np.int8), scales)
 
 

@@ -19,6 +19,8 @@ from hw.onnx.problems import Unmapped
 from hw.quantization import Floats
 
 Index = NDArray[np.int64]
+MOST_ELEMENTS = 1 << 26
+"""Of an array that reading a file may make."""
 ZERO = -1
 """Index of an element that is zero and belongs to no tensor."""
 
@@ -36,7 +38,13 @@ class Tensor:
     """Of its 16 bits, where the file says so."""
 
     def whole(self, *shape: int) -> View:
-        """All of it, in a shape of as many elements."""
+        """All of it, in a shape of as many elements.
+
+        Raises:
+            Unmapped: it is too large.
+        """
+        if self.tokens * self.features > MOST_ELEMENTS:
+            raise Unmapped(f"{self.tokens} tokens of {self.features} features, too many to read")
         return View(self, np.arange(self.tokens * self.features).reshape(shape))
 
 
