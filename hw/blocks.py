@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+MOST_WEIGHTS = 1 << 28
+"""Of a layer, its blocks whole: more is taken for a damaged file."""
+
 
 def split_blocks(
     weight: NDArray[np.int8], block: tuple[int, int]
@@ -32,10 +35,12 @@ def join_blocks(
     """The weight int8 (out, in) of blocks, as `split_blocks` gives them.
 
     Raises:
-        ValueError: a block lies outside of the weight, or stands twice.
+        ValueError: a block lies outside of the weight or stands twice; says what was expected.
     """
     _, *block = payload.shape
     rows, columns = _grid(shape, (block[0], block[1]))
+    if rows * columns * block[0] * block[1] > MOST_WEIGHTS:
+        raise ValueError(f"a weight of at most {MOST_WEIGHTS} entries")
     if index.shape != payload.shape[:1] or len(np.unique(index)) < len(index):
         raise ValueError("as many different block numbers as blocks")
     if np.any((index < 0) | (index >= rows * columns)):

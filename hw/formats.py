@@ -5,6 +5,7 @@ Their libraries take a second to load, so each is imported where it is needed.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -72,7 +73,11 @@ def _export_hls(
     from hw.hls.project import read_overrides, write_project
 
     changes = read_overrides(overrides) if overrides is not None else None
-    write_project(network, array, folder, changes, io_type)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        write_project(network, array, folder, changes, io_type)
+    for warning in caught:
+        typer.echo(f"warning: {warning.message}", err=True)
     typer.echo(
         f"{folder}: {network.model}, Vitis HLS, {io_type}, {len(network.ops)} operations; "
         "synthesize it there with `vitis-run --mode hls --tcl build_prj.tcl`"

@@ -11,7 +11,8 @@ from hls4ml.backends import get_backend
 from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.hls.layers import PRECISIONS, IntegerLayer
-from hw.hls.lowering import LayerEntry, layer_name
+from hw.hls.lowering import LayerEntry
+from hw.hls.names import layer_name
 from hw.hls.operations import LAYERS
 from hw.hls.parallel import reuse, widest
 from hw.hls.registration import BACKEND

@@ -10,8 +10,10 @@ from hls4ml.model.graph import ModelGraph
 from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.hls.configuration import HLSConfig, hls_config, project_config
-from hw.hls.lowering import check_names, layer_entries
+from hw.hls.lowering import layer_entries
+from hw.hls.names import check_names
 from hw.hls.registration import register
+from hw.hls.streams import with_copies
 from hw.ir import Network, TokenSelect
 
 
@@ -35,18 +37,21 @@ def model_graph(
         outputs: names of operations whose results leave the top function; the last one's if none.
 
     Raises:
-        UserError: a wrong configuration, names that HLS cannot tell apart, or selectors with
-            `io_stream`.
+        UserError: a wrong configuration, names that HLS cannot tell apart, or results inside of
+            a network with selectors and `io_stream`.
     """
-    if io_type == "io_stream" and any(isinstance(op, TokenSelect) for op in network.ops):
+    selects = any(isinstance(op, TokenSelect) for op in network.ops)
+    if selects and io_type == "io_stream" and set(outputs) - {network.ops[-1].name}:
         raise UserError(
-            f"{network.model}: hls4ml cannot copy the stream of a selector's live tokens to all of "
-            "its readers; use io_parallel"
+            f"{network.model}: with selectors and io_stream only the last result leaves the top "
+            "function; use io_parallel for others"
         )
     check_names(network)
     register()
     entries = layer_entries(network)
     layers = [layer for group in entries.values() for layer in group]
+    if io_type == "io_stream":
+        layers = with_copies(layers)
     source = network.tensors[Network.INPUT]
     shape = [source.tokens, source.features]
     first: dict[str, Any] = {

@@ -37,7 +37,7 @@ PRECISIONS = {
 }
 """Default types by the names that `Precision` has for them; `result` is the tensor's."""
 
-FIXED_PRECISIONS = {"live": "ap_uint<16>", "package": "ap_uint<1>", "ends": "ap_uint<1>"}
+FIXED_PRECISIONS = {"live": "ap_uint<16>", "ends": "ap_uint<1>"}
 """Types that cannot be configured."""
 
 ROLES = {"payload": "weight", "rows": "index", "columns": "index", "empty": "index"}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from hw.errors import UserError
 from hw.hls.blocks import kept_blocks
+from hw.hls.names import layer_name, live_name, output_name
 from hw.ir import (
     Add,
     Attend,
@@ -28,35 +27,6 @@ from hw.ir import (
 
 LayerEntry = dict[str, Any]
 """A layer of hls4ml's list: class_name, name, inputs, outputs, and attributes."""
-
-
-def layer_name(name: str) -> str:
-    """The name that an operation or a tensor of the IR has in hls4ml: a C identifier."""
-    return re.sub(r"\W", "_", name)
-
-
-def output_name(tensor: str) -> str:
-    """The name of a tensor in the graph, apart from the attributes of layers."""
-    return tensor if tensor == Network.INPUT else f"{layer_name(tensor)}_out"
-
-
-def live_name(selection: str) -> str:
-    """The number of tokens that come out of a selection."""
-    return f"{layer_name(selection)}_live"
-
-
-def check_names(network: Network) -> None:
-    """That no two names become the same.
-
-    Raises:
-        UserError: two do.
-    """
-    for names in ([op.name for op in network.ops], list(network.tensors)):
-        known: dict[str, str] = {}
-        for name in names:
-            other = known.setdefault(layer_name(name).lower(), name)
-            if other != name:
-                raise UserError(f"{name} and {other} are the same name in HLS; rename one of them")
 
 
 @dataclass(frozen=True)
@@ -206,11 +176,8 @@ def _token_select(lower: _Lowering, op: TokenSelect) -> list[LayerEntry]:
     heads = lower.network.tensors[op.inputs[1]].features
     sizes = {"n_heads": heads, "threshold": op.threshold, "prefix": op.prefix}
     layer = lower.entry(op, "TokenSelect", {**lower.tokens(op), **sizes})
-    if op.after:
-        layer["inputs"].append(f"{layer_name(op.after)}_package")
-    for role in ("live", "package"):
-        layer["outputs"].append(f"{layer_name(op.name)}_{role}")
-        layer["results"].append((role, [1]))
+    layer["outputs"].append(live_name(op.name))
+    layer["results"].append(("live", [2]))
     return [layer]
 
 

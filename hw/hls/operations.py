@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hls4ml.model.types import IntegerPrecisionType
+
 from hw.hls.layers import IntegerLayer
 from hw.hls.parallel import Sizes, divisors
 
@@ -140,11 +142,25 @@ class MeanTokens(IntegerLayer):
 
 
 class TokenSelect(IntegerLayer):
-    """The tokens that stay, and the package of the others; further results are their number, and
+    """The tokens that stay, and the package of the others; another result is their number, with
     whether the last one is a package."""
 
     kernel = "token_select"
     sizes = ("n_tokens", "n_in", "n_heads", "threshold", "prefix")
+
+    @classmethod
+    def ports(cls, sizes: Sizes, width: int) -> int:
+        """All votes on a token are counted at once."""
+        return max(width, int(sizes["n_heads"]))
+
+
+class CopyWords(IntegerLayer):
+    """A stream once more, for the next of its readers."""
+
+    kernel = "copy_words"
+
+    def _precision(self, role: str) -> IntegerPrecisionType:
+        return self.get_input_variable().type.precision
 
 
 LAYERS: tuple[type[IntegerLayer], ...] = (
@@ -160,4 +176,5 @@ LAYERS: tuple[type[IntegerLayer], ...] = (
     SelectToken,
     MeanTokens,
     TokenSelect,
+    CopyWords,
 )

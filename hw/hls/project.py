@@ -56,9 +56,10 @@ def write_project(
         UserError: the folder holds something else or cannot be written, or the configuration is
             wrong.
     """
-    if folder.exists() and not (folder / DESCRIPTION).exists() and any(folder.iterdir()):
-        raise UserError(f"{folder}: is not an HLS project; name an empty or a new folder")
     try:
+        foreign = folder.exists() and not (folder / DESCRIPTION).exists()
+        if foreign and any(folder.iterdir()):
+            raise UserError(f"{folder}: is not an HLS project; name an empty or a new folder")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
             written = Path(name) / "project"

@@ -19,7 +19,7 @@ from hw.hls.bridge import ENTRY
 from hw.hls.build import build_library
 from hw.hls.configuration import HLSConfig
 from hw.hls.graph import model_graph
-from hw.hls.lowering import live_name, output_name
+from hw.hls.names import live_name, output_name
 from hw.ir import Network, Op, Scores, Softmax
 
 STACK_BYTES = 1 << 20

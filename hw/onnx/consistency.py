@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from onnx import helper
 
 from hw.integer import EPSILON_BITS, MULTIPLIER_BITS, PROBABILITY_MULT_BITS, SHIFT_MAX
 from hw.ir import (
@@ -26,11 +27,33 @@ from hw.ir import (
     TensorSpec,
     TokenSelect,
 )
-from hw.onnx.problems import Unmapped
+from hw.onnx.problems import Problems, Unmapped
 
 Shape = tuple[int, int]
 MOST_CHANNELS = 4096
 """Of a layer norm."""
+
+
+def check_network(network: Network, source: str, domain: str = "") -> None:
+    """Check every operation of a network from a file.
+
+    Args:
+        network: valid by names.
+        source: the name of the file.
+        domain: of the operators that its operations came from.
+
+    Raises:
+        UserError: operations do not fit; its details are a line for each.
+    """
+    problems = Problems(source)
+    for op in network.ops:
+        try:
+            check_op(network, op)
+        except Unmapped as reason:
+            node = helper.make_node(type(op).__name__, op.inputs, [op.output], op.name)
+            node.domain = domain
+            problems.add(node, reason)
+    problems.check()
 
 
 def check_op(network: Network, op: Op) -> None:
@@ -86,16 +109,23 @@ def _factors(op: Scores | Attend) -> None:
     _between("shift", op.shift, 0, SHIFT_MAX)
 
 
+def _groups(network: Network, op: Op, *expected: int) -> None:
+    """That the inputs and the result have so many groups, which divide their features."""
+    specs = [network.tensors[name] for name in (*op.inputs, op.output)]
+    found = tuple(spec.groups for spec in specs)
+    _expect(found == expected, f"tensors of {found} groups, expected {expected}")
+    _expect(all(spec.features % spec.groups == 0 for spec in specs), "groups of unequal size")
+
+
 def _scores(network: Network, op: Scores, qkv: TensorSpec) -> Shape:
     _factors(op)
-    _expect(qkv.features % (3 * op.heads) == 0, f"{qkv.features} features of {3 * op.heads} groups")
+    _groups(network, op, 3 * op.heads, op.heads)
     return qkv.tokens, op.heads * qkv.tokens
 
 
 def _softmax(network: Network, op: Softmax, scores: TensorSpec) -> Shape:
     _between("probability_mult", op.probability_mult, 1, 2**PROBABILITY_MULT_BITS - 1)
-    groups = network.tensors[op.output].groups
-    _expect(scores.features % groups == 0, f"{scores.features} features of {groups} groups")
+    _groups(network, op, scores.groups, scores.groups)
     return scores.tokens, scores.features
 
 
@@ -104,7 +134,7 @@ def _attend(network: Network, op: Attend, shares: TensorSpec, qkv: TensorSpec) -
     expected = qkv.tokens, op.heads * qkv.tokens
     found = shares.tokens, shares.features
     _expect(found == expected, f"probabilities {found}, expected {expected}")
-    _expect(qkv.features % (3 * op.heads) == 0, f"{qkv.features} features of {3 * op.heads} groups")
+    _groups(network, op, op.heads, 3 * op.heads, op.heads)
     return qkv.tokens, qkv.features // 3
 
 

@@ -12,7 +12,7 @@ import onnx
 
 from hw.errors import UserError
 from hw.ir import ImageSpec, Network, Op, TensorSpec
-from hw.onnx.consistency import check_op
+from hw.onnx.consistency import check_network
 from hw.onnx.domain import DOMAIN, OF_BITS, VERSION
 from hw.onnx.export import FORMAT_VERSION
 from hw.onnx.names import LOGITS, tensor_name, value_name
@@ -50,12 +50,16 @@ def load_integer(model: onnx.ModelProto, source: str) -> Network:
                 continue
             if node.op_type == QUANTIZE:
                 image = reader.image(node)
+                if node.output[0] != Network.INPUT:
+                    raise Unmapped(f"its result has another name than {Network.INPUT!r}")
             else:
                 ops.append(reader.op(node))
             name = tensor_name(node.output[0])
             tensors[name] = _tensor(values.get(node.output[0]))
         except Unmapped as reason:
             problems.add(node, reason)
+        except (TypeError, ValueError) as error:  # text that is none, data that do not fill a shape
+            problems.add(node, f"damaged ({error})")
     problems.check()
     if image is None or not ops:
         raise UserError(f"{source}: no {QUANTIZE} or no operation behind it; export it again")
@@ -67,13 +71,13 @@ def load_integer(model: onnx.ModelProto, source: str) -> Network:
         network.validate()
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
-    nodes = {node.name: node for node in graph.node}
-    for op in ops:
-        try:
-            check_op(network, op)
-        except Unmapped as reason:
-            problems.add(nodes[op.name], reason)
-    problems.check()
+    patches, expected = tensors[Network.INPUT], (image.patches, image.channels * image.patch**2)
+    if (patches.tokens, patches.features, patches.bits) != (*expected, 8):
+        raise UserError(
+            f"{source}: patches ({patches.tokens}, {patches.features}) of {patches.bits} bits, "
+            f"expected {expected} of 8 bits; export it again"
+        )
+    check_network(network, source, DOMAIN)
     return network
 
 
@@ -88,7 +92,7 @@ def _metadata(model: onnx.ModelProto, source: str) -> dict[str, str]:
     try:
         if not isinstance(json.loads(found["info"]), dict) or not found["model"]:
             raise ValueError("info is no object")
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{source}: damaged metadata ({error}); export it again") from error
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hw.ir import Network
+from hw.onnx.consistency import check_network
 from hw.onnx.domain import DOMAIN
 from hw.onnx.files import read_model
 from hw.onnx.integer import load_integer
@@ -20,4 +21,6 @@ def load_onnx(path: Path) -> Network:
     model = read_model(path)
     if any(entry.domain == DOMAIN for entry in model.opset_import):
         return load_integer(model, str(path))
-    return load_qdq(model, str(path))
+    network = load_qdq(model, str(path))
+    check_network(network, str(path))
+    return network

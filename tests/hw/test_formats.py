@@ -36,7 +36,7 @@ def test_both_forms_are_written_at_once(network_folder: Path, tmp_path: Path, ca
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("export", "{folder}"), "no format; name a file to write, as --onnx FILE"),
+        (("export", "{folder}"), "no format; name what to write, as --onnx FILE"),
         (("export", "none", "--onnx", "x.onnx"), "network.json: no such file"),
         (("export", "{folder}", "--onnx", "{folder}/network.json/x.onnx"), "cannot be written"),
         (("import", "none.onnx", "--out", "{out}"), "none.onnx: no such file"),

@@ -11,8 +11,10 @@ namespace blockvit {
 typedef ap_int<32> sum_t;    // accumulators and biases: sums are modulo 2^32
 typedef ap_uint<16> mult_t;  // multipliers
 typedef ap_uint<6> shift_t;  // 0 to 47
-typedef ap_uint<16> live_t;  // tokens of an image, where a selection makes them differ
-typedef ap_uint<1> package_t; // whether the last of them is a package token
+
+// Behind a token selection two numbers go with a tensor, `live[2]`: how many of its tokens there are,
+// and whether the last of them is a package token.
+typedef ap_uint<16> live_t;
 
 // Bits of a number known at compile time, to derive widths: 0 has none, 255 has 8, 256 has 9.
 constexpr unsigned bits_of(unsigned long long x) { return x == 0 ? 0 : 1 + bits_of(x / 2); }

@@ -57,7 +57,7 @@ void attend(data_T shares[CONFIG_T::n_tokens * CONFIG_T::n_heads * CONFIG_T::n_t
 // Behind a token selection: only the live tokens.
 template <class data_T, class qkv_T, class res_T, typename CONFIG_T>
 void attend(data_T shares[CONFIG_T::n_tokens * CONFIG_T::n_heads * CONFIG_T::n_tokens],
-            qkv_T qkv[CONFIG_T::n_tokens * 3 * CONFIG_T::n_heads * CONFIG_T::n_head], blockvit::live_t live[1],
+            qkv_T qkv[CONFIG_T::n_tokens * 3 * CONFIG_T::n_heads * CONFIG_T::n_head], blockvit::live_t live[2],
             res_T res[CONFIG_T::n_tokens * CONFIG_T::n_heads * CONFIG_T::n_head],
             typename CONFIG_T::mult_t mult[CONFIG_T::n_heads], typename CONFIG_T::shift_t shift[CONFIG_T::n_heads]) {
     attend_tokens<data_T, qkv_T, res_T, CONFIG_T>(shares, qkv, live[0], res, mult, shift);

@@ -67,7 +67,7 @@ void attend(hls::stream<data_T> &shares, hls::stream<qkv_T> &qkv, hls::stream<re
 template <class data_T, class qkv_T, class res_T, typename CONFIG_T, class live_T>
 void attend(hls::stream<data_T> &shares, hls::stream<qkv_T> &qkv, hls::stream<live_T> &live, hls::stream<res_T> &res,
             typename CONFIG_T::mult_t mult[CONFIG_T::n_heads], typename CONFIG_T::shift_t shift[CONFIG_T::n_heads]) {
-    attend_stream<data_T, qkv_T, res_T, CONFIG_T>(shares, qkv, read_number(live), res, mult, shift);
+    attend_stream<data_T, qkv_T, res_T, CONFIG_T>(shares, qkv, read_live(live), res, mult, shift);
 }
 
 } // namespace nnet

@@ -145,7 +145,7 @@ void block_dense(data_T data[CONFIG_T::n_tokens * CONFIG_T::n_in], res_T res[CON
 
 // Behind a token selection: only the live tokens.
 template <class data_T, class res_T, typename CONFIG_T>
-void block_dense(data_T data[CONFIG_T::n_tokens * CONFIG_T::n_in], blockvit::live_t live[1],
+void block_dense(data_T data[CONFIG_T::n_tokens * CONFIG_T::n_in], blockvit::live_t live[2],
                  res_T res[CONFIG_T::n_tokens * CONFIG_T::n_out],
                  typename CONFIG_T::weight_t payload[block_dense_sizes<CONFIG_T>::payload],
                  typename CONFIG_T::index_t rows[block_dense_sizes<CONFIG_T>::blocks],

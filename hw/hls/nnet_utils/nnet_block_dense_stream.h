@@ -57,7 +57,7 @@ void block_dense(hls::stream<data_T> &data, hls::stream<live_T> &live, hls::stre
                  typename CONFIG_T::index_t empty[block_dense_sizes<CONFIG_T>::empty],
                  typename CONFIG_T::bias_t bias[CONFIG_T::n_out], typename CONFIG_T::mult_t mult[CONFIG_T::n_out],
                  typename CONFIG_T::shift_t shift[CONFIG_T::n_out]) {
-    block_dense_stream<data_T, res_T, CONFIG_T>(data, read_number(live), res, payload, rows, columns, ends, empty, bias,
+    block_dense_stream<data_T, res_T, CONFIG_T>(data, read_live(live), res, payload, rows, columns, ends, empty, bias,
                                                 mult, shift);
 }
 

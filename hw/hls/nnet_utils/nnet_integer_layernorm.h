@@ -140,7 +140,7 @@ void integer_layernorm(data_T data[CONFIG_T::n_tokens * CONFIG_T::n_in], res_T r
 
 // Behind a token selection: only the live tokens.
 template <class data_T, class res_T, typename CONFIG_T>
-void integer_layernorm(data_T data[CONFIG_T::n_tokens * CONFIG_T::n_in], blockvit::live_t live[1],
+void integer_layernorm(data_T data[CONFIG_T::n_tokens * CONFIG_T::n_in], blockvit::live_t live[2],
                        res_T res[CONFIG_T::n_tokens * CONFIG_T::n_in], typename CONFIG_T::gain_t gain[CONFIG_T::n_in],
                        typename CONFIG_T::offset_t offset[CONFIG_T::n_in]) {
     integer_layernorm_tokens<data_T, res_T, CONFIG_T>(data, live[0], res, gain, offset);

@@ -41,7 +41,7 @@ template <class data_T, class res_T, typename CONFIG_T, class live_T>
 void integer_layernorm(hls::stream<data_T> &data, hls::stream<live_T> &live, hls::stream<res_T> &res,
                        typename CONFIG_T::gain_t gain[CONFIG_T::n_in],
                        typename CONFIG_T::offset_t offset[CONFIG_T::n_in]) {
-    integer_layernorm_stream<data_T, res_T, CONFIG_T>(data, read_number(live), res, gain, offset);
+    integer_layernorm_stream<data_T, res_T, CONFIG_T>(data, read_live(live), res, gain, offset);
 }
 
 } // namespace nnet

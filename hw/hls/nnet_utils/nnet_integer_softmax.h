@@ -122,7 +122,7 @@ Tokens:
 // Behind a token selection: only the live tokens, in rows and in groups.
 template <class data_T, class res_T, typename CONFIG_T>
 void integer_softmax(data_T data[CONFIG_T::n_tokens * CONFIG_T::n_groups * CONFIG_T::n_group],
-                     blockvit::live_t live[1],
+                     blockvit::live_t live[2],
                      res_T res[CONFIG_T::n_tokens * CONFIG_T::n_groups * CONFIG_T::n_group]) {
     const unsigned tokens = live[0];
 Tokens:

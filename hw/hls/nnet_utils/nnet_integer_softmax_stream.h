@@ -43,7 +43,7 @@ void integer_softmax(hls::stream<data_T> &data, hls::stream<res_T> &res) {
 // Behind a token selection: only the live tokens.
 template <class data_T, class res_T, typename CONFIG_T, class live_T>
 void integer_softmax(hls::stream<data_T> &data, hls::stream<live_T> &live, hls::stream<res_T> &res) {
-    const unsigned tokens = read_number(live);
+    const unsigned tokens = read_live(live);
     integer_softmax_stream<data_T, res_T, CONFIG_T>(data, tokens, tokens, res);
 }
 

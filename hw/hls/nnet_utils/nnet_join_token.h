@@ -53,7 +53,7 @@ void join_token(data_T data[CONFIG_T::n_tokens * CONFIG_T::n_in], common_T commo
 // Behind a token selection: only the live tokens.
 template <class data_T, class common_T, class res_T, typename CONFIG_T>
 void join_token(data_T data[CONFIG_T::n_tokens * CONFIG_T::n_in], common_T common[CONFIG_T::n_common],
-                blockvit::live_t live[1], res_T res[CONFIG_T::n_tokens * (CONFIG_T::n_in + CONFIG_T::n_common)]) {
+                blockvit::live_t live[2], res_T res[CONFIG_T::n_tokens * (CONFIG_T::n_in + CONFIG_T::n_common)]) {
     join_token_tokens<data_T, common_T, res_T, CONFIG_T>(data, common, live[0], res);
 }
 

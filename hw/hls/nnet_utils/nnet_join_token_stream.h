@@ -40,7 +40,7 @@ void join_token(hls::stream<data_T> &data, hls::stream<common_T> &common, hls::s
 template <class data_T, class common_T, class res_T, typename CONFIG_T, class live_T>
 void join_token(hls::stream<data_T> &data, hls::stream<common_T> &common, hls::stream<live_T> &live,
                 hls::stream<res_T> &res) {
-    join_token_stream<data_T, common_T, res_T, CONFIG_T>(data, common, read_number(live), res);
+    join_token_stream<data_T, common_T, res_T, CONFIG_T>(data, common, read_live(live), res);
 }
 
 } // namespace nnet

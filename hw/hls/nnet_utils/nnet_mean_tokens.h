@@ -64,7 +64,7 @@ void mean_tokens(data_T data[CONFIG_T::n_tokens * CONFIG_T::n_in], res_T res[CON
 
 // Behind a token selection: only the live tokens.
 template <class data_T, class res_T, typename CONFIG_T>
-void mean_tokens(data_T data[CONFIG_T::n_tokens * CONFIG_T::n_in], blockvit::live_t live[1],
+void mean_tokens(data_T data[CONFIG_T::n_tokens * CONFIG_T::n_in], blockvit::live_t live[2],
                  res_T res[CONFIG_T::n_in]) {
     mean_of_tokens<data_T, res_T, CONFIG_T>(data, live[0], res);
 }

@@ -48,7 +48,7 @@ void mean_tokens(hls::stream<data_T> &data, hls::stream<res_T> &res) {
 // Behind a token selection: only the live tokens.
 template <class data_T, class res_T, typename CONFIG_T, class live_T>
 void mean_tokens(hls::stream<data_T> &data, hls::stream<live_T> &live, hls::stream<res_T> &res) {
-    mean_tokens_stream<data_T, res_T, CONFIG_T>(data, read_number(live), res);
+    mean_tokens_stream<data_T, res_T, CONFIG_T>(data, read_live(live), res);
 }
 
 } // namespace nnet

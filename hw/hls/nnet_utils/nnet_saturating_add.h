@@ -56,7 +56,7 @@ void saturating_add(data1_T data1[CONFIG_T::n_tokens * CONFIG_T::n_in],
 // Behind a token selection: only the live tokens.
 template <class data1_T, class data2_T, class res_T, typename CONFIG_T>
 void saturating_add(data1_T data1[CONFIG_T::n_tokens * CONFIG_T::n_in],
-                    data2_T data2[CONFIG_T::n_tokens * CONFIG_T::n_in], blockvit::live_t live[1],
+                    data2_T data2[CONFIG_T::n_tokens * CONFIG_T::n_in], blockvit::live_t live[2],
                     res_T res[CONFIG_T::n_tokens * CONFIG_T::n_in]) {
     saturating_add_tokens<data1_T, data2_T, res_T, CONFIG_T>(data1, data2, live[0], res);
 }

@@ -40,7 +40,7 @@ void saturating_add(hls::stream<data1_T> &data1, hls::stream<data2_T> &data2, hl
 template <class data1_T, class data2_T, class res_T, typename CONFIG_T, class live_T>
 void saturating_add(hls::stream<data1_T> &data1, hls::stream<data2_T> &data2, hls::stream<live_T> &live,
                     hls::stream<res_T> &res) {
-    saturating_add_stream<data1_T, data2_T, res_T, CONFIG_T>(data1, data2, read_number(live), res);
+    saturating_add_stream<data1_T, data2_T, res_T, CONFIG_T>(data1, data2, read_live(live), res);
 }
 
 } // namespace nnet

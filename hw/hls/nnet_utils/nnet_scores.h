@@ -54,7 +54,7 @@ void scores(data_T data[CONFIG_T::n_tokens * 3 * CONFIG_T::n_heads * CONFIG_T::n
 
 // Behind a token selection: only the live tokens.
 template <class data_T, class res_T, typename CONFIG_T>
-void scores(data_T data[CONFIG_T::n_tokens * 3 * CONFIG_T::n_heads * CONFIG_T::n_head], blockvit::live_t live[1],
+void scores(data_T data[CONFIG_T::n_tokens * 3 * CONFIG_T::n_heads * CONFIG_T::n_head], blockvit::live_t live[2],
             res_T res[CONFIG_T::n_tokens * CONFIG_T::n_heads * CONFIG_T::n_tokens],
             typename CONFIG_T::mult_t mult[CONFIG_T::n_heads], typename CONFIG_T::shift_t shift[CONFIG_T::n_heads]) {
     scores_tokens<data_T, res_T, CONFIG_T>(data, live[0], res, mult, shift);

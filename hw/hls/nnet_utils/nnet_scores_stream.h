@@ -72,7 +72,7 @@ void scores(hls::stream<data_T> &data, hls::stream<res_T> &res, typename CONFIG_
 template <class data_T, class res_T, typename CONFIG_T, class live_T>
 void scores(hls::stream<data_T> &data, hls::stream<live_T> &live, hls::stream<res_T> &res,
             typename CONFIG_T::mult_t mult[CONFIG_T::n_heads], typename CONFIG_T::shift_t shift[CONFIG_T::n_heads]) {
-    scores_stream<data_T, res_T, CONFIG_T>(data, read_number(live), res, mult, shift);
+    scores_stream<data_T, res_T, CONFIG_T>(data, read_live(live), res, mult, shift);
 }
 
 } // namespace nnet

@@ -27,6 +27,13 @@ Tokens:
     write_token(res, chosen);
 }
 
+// Behind a token selection whose count nothing else reads: a stream must be read.
+template <class data_T, class res_T, typename CONFIG_T, class live_T>
+void select_token(hls::stream<data_T> &data, hls::stream<live_T> &live, hls::stream<res_T> &res) {
+    live.read();
+    select_token<data_T, res_T, CONFIG_T>(data, res);
+}
+
 } // namespace nnet
 
 #endif

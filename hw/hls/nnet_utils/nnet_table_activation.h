@@ -51,7 +51,7 @@ void table_activation(data_T data[CONFIG_T::n_tokens * CONFIG_T::n_in], res_T re
 
 // Behind a token selection: only the live tokens.
 template <class data_T, class res_T, typename CONFIG_T>
-void table_activation(data_T data[CONFIG_T::n_tokens * CONFIG_T::n_in], blockvit::live_t live[1],
+void table_activation(data_T data[CONFIG_T::n_tokens * CONFIG_T::n_in], blockvit::live_t live[2],
                       res_T res[CONFIG_T::n_tokens * CONFIG_T::n_in], typename CONFIG_T::table_t table[256]) {
     table_activation_tokens<data_T, res_T, CONFIG_T>(data, live[0], res, table);
 }

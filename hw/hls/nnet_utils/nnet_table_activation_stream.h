@@ -37,7 +37,7 @@ void table_activation(hls::stream<data_T> &data, hls::stream<res_T> &res, typena
 template <class data_T, class res_T, typename CONFIG_T, class live_T>
 void table_activation(hls::stream<data_T> &data, hls::stream<live_T> &live, hls::stream<res_T> &res,
                       typename CONFIG_T::table_t table[256]) {
-    table_activation_stream<data_T, res_T, CONFIG_T>(data, read_number(live), res, table);
+    table_activation_stream<data_T, res_T, CONFIG_T>(data, read_live(live), res, table);
 }
 
 } // namespace nnet

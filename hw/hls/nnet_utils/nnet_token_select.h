@@ -93,13 +93,13 @@ Weights:
 
 template <class data_T, class keep_T, class heads_T, class res_T, typename CONFIG_T>
 void select_tokens(data_T *data, keep_T *keep, heads_T *heads, unsigned tokens, bool package, res_T *res,
-                   blockvit::live_t live_out[1], blockvit::package_t package_out[1]) {
+                   blockvit::live_t live_out[2]) {
     #pragma HLS INLINE
     const unsigned lanes = DIV_ROUNDUP(CONFIG_T::n_in, CONFIG_T::reuse_factor);
     token_fate fates[CONFIG_T::n_tokens];
     const token_count count = token_fates<keep_T, heads_T, CONFIG_T>(keep, heads, tokens, package, fates);
     live_out[0] = count.live;
-    package_out[0] = count.dropped;
+    live_out[1] = count.dropped;
 
     blockvit::weighted_t sum[lanes];
     #pragma HLS ARRAY_PARTITION variable=sum complete
@@ -144,19 +144,17 @@ Features:
 template <class data_T, class keep_T, class heads_T, class res_T, typename CONFIG_T>
 void token_select(data_T data[CONFIG_T::n_tokens * CONFIG_T::n_in], keep_T keep[CONFIG_T::n_tokens * CONFIG_T::n_heads],
                   heads_T heads[CONFIG_T::n_tokens * CONFIG_T::n_heads], res_T res[CONFIG_T::n_tokens * CONFIG_T::n_in],
-                  blockvit::live_t live_out[1], blockvit::package_t package_out[1]) {
-    select_tokens<data_T, keep_T, heads_T, res_T, CONFIG_T>(data, keep, heads, CONFIG_T::n_tokens, false, res, live_out,
-                                                            package_out);
+                  blockvit::live_t live_out[2]) {
+    select_tokens<data_T, keep_T, heads_T, res_T, CONFIG_T>(data, keep, heads, CONFIG_T::n_tokens, false, res,
+                                                            live_out);
 }
 
 // Behind another selection: its live tokens, the last of which may be its package.
 template <class data_T, class keep_T, class heads_T, class res_T, typename CONFIG_T>
 void token_select(data_T data[CONFIG_T::n_tokens * CONFIG_T::n_in], keep_T keep[CONFIG_T::n_tokens * CONFIG_T::n_heads],
-                  heads_T heads[CONFIG_T::n_tokens * CONFIG_T::n_heads], blockvit::live_t live[1],
-                  blockvit::package_t package[1], res_T res[CONFIG_T::n_tokens * CONFIG_T::n_in],
-                  blockvit::live_t live_out[1], blockvit::package_t package_out[1]) {
-    select_tokens<data_T, keep_T, heads_T, res_T, CONFIG_T>(data, keep, heads, live[0], package[0], res, live_out,
-                                                            package_out);
+                  heads_T heads[CONFIG_T::n_tokens * CONFIG_T::n_heads], blockvit::live_t live[2],
+                  res_T res[CONFIG_T::n_tokens * CONFIG_T::n_in], blockvit::live_t live_out[2]) {
+    select_tokens<data_T, keep_T, heads_T, res_T, CONFIG_T>(data, keep, heads, live[0], live[1] != 0, res, live_out);
 }
 
 } // namespace nnet

@@ -8,10 +8,10 @@ namespace nnet {
 
 // All tokens wait for the votes on the last one; then their number leaves, those that stay, the package,
 // and zeros.
-template <class data_T, class keep_T, class heads_T, class res_T, typename CONFIG_T, class live_T, class package_T>
+template <class data_T, class keep_T, class heads_T, class res_T, typename CONFIG_T, class out_T>
 void token_select_stream(hls::stream<data_T> &data, hls::stream<keep_T> &keep, hls::stream<heads_T> &heads,
-                         unsigned tokens, bool package, hls::stream<res_T> &res, hls::stream<live_T> &live_out,
-                         hls::stream<package_T> &package_out) {
+                         unsigned tokens, bool package, hls::stream<res_T> &res,
+                         hls::stream<out_T> &live_out) {
     #pragma HLS INLINE
     typedef typename data_T::value_type value_T;
     typedef typename res_T::value_type result_T;
@@ -38,8 +38,10 @@ Load:
     }
     const token_count count = token_fates<typename keep_T::value_type, typename heads_T::value_type, CONFIG_T>(
         keeps, weights, tokens, package, fates);
-    write_number(live_out, count.live);
-    write_number(package_out, count.dropped);
+    out_T numbers;
+    numbers[0] = count.live;
+    numbers[1] = count.dropped;
+    live_out.write(numbers);
 Clear:
     for (unsigned f = 0; f < CONFIG_T::n_in; f++) {
         #pragma HLS UNROLL
@@ -76,19 +78,20 @@ Rest:
     }
 }
 
-template <class data_T, class keep_T, class heads_T, class res_T, typename CONFIG_T, class live_T, class package_T>
+template <class data_T, class keep_T, class heads_T, class res_T, typename CONFIG_T, class out_T>
 void token_select(hls::stream<data_T> &data, hls::stream<keep_T> &keep, hls::stream<heads_T> &heads,
-                  hls::stream<res_T> &res, hls::stream<live_T> &live_out, hls::stream<package_T> &package_out) {
+                  hls::stream<res_T> &res, hls::stream<out_T> &live_out) {
     token_select_stream<data_T, keep_T, heads_T, res_T, CONFIG_T>(data, keep, heads, CONFIG_T::n_tokens, false, res,
-                                                                  live_out, package_out);
+                                                                  live_out);
 }
 
-template <class data_T, class keep_T, class heads_T, class res_T, typename CONFIG_T, class live_T, class package_T>
+// Behind another selection: its live tokens, the last of which may be its package.
+template <class data_T, class keep_T, class heads_T, class res_T, typename CONFIG_T, class live_T, class out_T>
 void token_select(hls::stream<data_T> &data, hls::stream<keep_T> &keep, hls::stream<heads_T> &heads,
-                  hls::stream<live_T> &live, hls::stream<package_T> &package, hls::stream<res_T> &res,
-                  hls::stream<live_T> &live_out, hls::stream<package_T> &package_out) {
-    token_select_stream<data_T, keep_T, heads_T, res_T, CONFIG_T>(data, keep, heads, read_number(live),
-                                                                  read_number(package) != 0, res, live_out, package_out);
+                  hls::stream<live_T> &live, hls::stream<res_T> &res, hls::stream<out_T> &live_out) {
+    const live_T before = live.read();
+    token_select_stream<data_T, keep_T, heads_T, res_T, CONFIG_T>(data, keep, heads, before[0], before[1] != 0, res,
+                                                                  live_out);
 }
 
 } // namespace nnet

@@ -48,18 +48,11 @@ Zeros:
     stream.write(word);
 }
 
-// A stream of one number: a live count, or whether there is a package.
-template <class word_T> typename word_T::value_type read_number(hls::stream<word_T> &stream) {
+// The live tokens, from the one word of their stream.
+template <class live_T> unsigned read_live(hls::stream<live_T> &live) {
     #pragma HLS INLINE
-    const word_T word = stream.read();
-    return word[0];
-}
-
-template <class word_T> void write_number(hls::stream<word_T> &stream, typename word_T::value_type number) {
-    #pragma HLS INLINE
-    word_T word;
-    word[0] = number;
-    stream.write(word);
+    const live_T numbers = live.read();
+    return numbers[0];
 }
 
 } // namespace nnet

@@ -13,7 +13,7 @@ from sim.reference import execute_op, fill_up
 from tests.hw.hls.kernels import IntArray, Kernel, Kernels, Port
 
 INT8, INT16, INT32 = "ap_int<8>", "ap_int<16>", "ap_int<32>"
-MULT, SHIFT, LIVE, PACKAGE = "ap_uint<16>", "ap_uint<6>", "ap_uint<16>", "ap_uint<1>"
+MULT, SHIFT, LIVE = "ap_uint<16>", "ap_uint<6>", "ap_uint<16>"
 
 GARBAGE = 99
 """What stands in results before a call, and in tokens beyond the live ones."""
@@ -29,8 +29,9 @@ def tensor(element: str, tokens: int, features: int, stream: bool, output: bool 
     return Port(element, tokens * features, output, features if stream else 0)
 
 
-def number(element: str, stream: bool, output: bool = False) -> Port:
-    return tensor(element, 1, 1, stream, output)
+def counted(stream: bool, output: bool = False) -> Port:
+    """The live tokens, and whether the last is a package."""
+    return tensor(LIVE, 1, 2, stream, output)
 
 
 def reference(

@@ -8,14 +8,13 @@ from hw.ir import Attend, Scores, TensorSpec
 from tests.hw.hls.cases import (
     INT8,
     INT16,
-    LIVE,
     MULT,
     SHIFT,
+    counted,
     forms,
     kernels,
     label,
     live_counts,
-    number,
     reference,
     spoil,
     tensor,
@@ -54,7 +53,7 @@ def scores_kernel(shape: str, stream: bool, live: bool) -> Kernel:
         _config(shape, features),
         (
             tensor(INT8, tokens, width, stream),
-            *[number(LIVE, stream)] * live,
+            *[counted(stream)] * live,
             tensor(INT16, tokens, across, stream, output=True),
             Port(MULT, heads),
             Port(SHIFT, heads),
@@ -72,7 +71,7 @@ def attend_kernel(shape: str, stream: bool, live: bool) -> Kernel:
         (
             tensor(INT8, tokens, across, stream),
             tensor(INT8, tokens, 3 * width, stream),
-            *[number(LIVE, stream)] * live,
+            *[counted(stream)] * live,
             tensor(INT8, tokens, width, stream, output=True),
             Port(MULT, heads),
             Port(SHIFT, heads),
@@ -95,7 +94,7 @@ def test_scores_of_every_head(shape: str, stream: bool, live: bool) -> None:
     for x in (rng.integers(-128, 128, size), rng.choice([-128, 127], size), np.full(size, -128)):
         for count in live_counts(tokens) if live else [tokens]:
             expected = reference(op, target, {}, x[:count])
-            given = (spoil(x, count), *[np.array([count])] * live, mult, shift)
+            given = (spoil(x, count), *[np.array([count, 0])] * live, mult, shift)
             (y,) = SCORES.call(label(shape, stream, live), *given)
             np.testing.assert_array_equal(y.reshape(tokens, -1), expected)
 
@@ -117,6 +116,6 @@ def test_values_of_every_head(shape: str, stream: bool, live: bool) -> None:
             part = shares.reshape(tokens, heads, tokens)[:count, :, :count].reshape(count, -1)
             expected = reference(op, target, {}, part, qkv[:count])
             spoiled = (spoil(shares, count, heads, across=True), spoil(qkv, count))
-            given = (*spoiled, *[np.array([count])] * live, mult, shift)
+            given = (*spoiled, *[np.array([count, 0])] * live, mult, shift)
             (y,) = ATTEND.call(label(shape, stream, live), *given)
             np.testing.assert_array_equal(y.reshape(tokens, -1), expected)

@@ -11,14 +11,13 @@ from tests.hw.hls.cases import (
     INT8,
     INT16,
     INT32,
-    LIVE,
     MULT,
     SHIFT,
+    counted,
     forms,
     kernels,
     label,
     live_counts,
-    number,
     reference,
     spoil,
     tensor,
@@ -83,7 +82,7 @@ def dense_kernel(shape: str, stream: bool, live: bool) -> Kernel:
         },
         (
             tensor(INT8, tokens, inputs, stream),
-            *[number(LIVE, stream)] * live,
+            *[counted(stream)] * live,
             tensor(result, tokens, outputs, stream, output=True),
             Port(INT8, count * area),
             Port(MULT, count),
@@ -106,7 +105,7 @@ def table_kernel(shape: str, stream: bool, live: bool) -> Kernel:
         {"n_tokens": tokens, "n_in": features, "reuse_factor": 3},
         (
             tensor(INT8, tokens, features, stream),
-            *[number(LIVE, stream)] * live,
+            *[counted(stream)] * live,
             tensor(result, tokens, features, stream, output=True),
             Port(INT8, 256),
         ),
@@ -122,7 +121,7 @@ def join_kernel(shape: str, stream: bool, live: bool) -> Kernel:
         (
             tensor(INT8, tokens, features, stream),
             tensor(INT8, 1, common, stream),
-            *[number(LIVE, stream)] * live,
+            *[counted(stream)] * live,
             tensor(INT8, tokens, features + common, stream, output=True),
         ),
     )
@@ -148,7 +147,7 @@ def test_kept_blocks_give_the_layer(shape: str, stream: bool, live: bool) -> Non
         arrays += [params[name] for name in ("bias", "mult", "shift")]
         for count in live_counts(tokens) if live else [tokens]:
             expected = reference(op, target, params, x[:count])
-            given = (spoil(x, count), *[np.array([count])] * live, *arrays)
+            given = (spoil(x, count), *[np.array([count, 0])] * live, *arrays)
             (y,) = DENSE.call(label(shape, stream, live), *given)
             np.testing.assert_array_equal(y.reshape(tokens, outputs), expected)
 
@@ -161,7 +160,7 @@ def test_every_value_is_looked_up(shape: str, stream: bool, live: bool) -> None:
     for start in range(-128, 128, tokens * features):
         x = np.clip(np.arange(start, start + tokens * features), -128, 127).reshape(tokens, -1)
         for count in live_counts(tokens) if live else [tokens]:
-            given = (spoil(x, count), *[np.array([count])] * live, table)
+            given = (spoil(x, count), *[np.array([count, 0])] * live, table)
             (y,) = TABLE.call(label(shape, stream, live), *given)
             expected = np.where(np.arange(tokens)[:, None] < count, lookup(x, table), 0)
             np.testing.assert_array_equal(y.reshape(tokens, -1), expected)
@@ -174,7 +173,7 @@ def test_the_common_token_stands_behind_each(shape: str, stream: bool, live: boo
     x, common = rng.integers(-128, 128, (tokens, features)), rng.integers(-128, 128, (1, size))
     for count in live_counts(tokens) if live else [tokens]:
         (y,) = JOIN.call(
-            label(shape, stream, live), spoil(x, count), common, *[np.array([count])] * live
+            label(shape, stream, live), spoil(x, count), common, *[np.array([count, 0])] * live
         )
         expected = np.zeros((tokens, features + size), np.int64)
         expected[:count] = np.concatenate([x, np.repeat(common, tokens, 0)], axis=1)[:count]

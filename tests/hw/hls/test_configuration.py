@@ -133,6 +133,7 @@ def test_a_type_that_cannot_hold_the_weights_is_refused(
         attributes(network, {"LayerName": {"qkv": {"Precision": {"weight": precision}}}})
 
 
-def test_selectors_need_io_parallel() -> None:
+def test_results_inside_a_network_with_selectors_need_io_parallel() -> None:
+    network = small_network(prefix=1, selectors=(0,))
     with pytest.raises(UserError, match="io_parallel"):
-        model_graph(small_network(prefix=1, selectors=(0,)), ARRAY, io_type="io_stream")
+        model_graph(network, ARRAY, io_type="io_stream", outputs=["norm1"])

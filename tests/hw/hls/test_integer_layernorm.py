@@ -12,12 +12,11 @@ from tests.hw.hls.cases import (
     INT8,
     INT16,
     INT32,
-    LIVE,
+    counted,
     forms,
     kernels,
     label,
     live_counts,
-    number,
     reference,
     spoil,
     tensor,
@@ -50,7 +49,7 @@ def kernel(shape: str, stream: bool, live: bool) -> Kernel:
         },
         (
             tensor(INT16, tokens, features, stream),
-            *[number(LIVE, stream)] * live,
+            *[counted(stream)] * live,
             tensor(result, tokens, features, stream, output=True),
             Port(INT16, features),
             Port(INT32, features),
@@ -87,7 +86,7 @@ def test_every_bit_of_a_normalized_token(shape: str, stream: bool, live: bool) -
         params = {"gain": gain, "offset": offset}
         for count in live_counts(tokens) if live else [tokens]:
             expected = reference(op, TensorSpec(tokens, features, bits), params, x[:count])
-            given = (spoil(x, count), *[np.array([count])] * live, gain, offset)
+            given = (spoil(x, count), *[np.array([count, 0])] * live, gain, offset)
             (y,) = KERNELS.call(label(shape, stream, live), *given)
             np.testing.assert_array_equal(y.reshape(tokens, features), expected)
 

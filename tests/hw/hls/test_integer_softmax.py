@@ -10,12 +10,11 @@ from hw.ir import Softmax, TensorSpec
 from tests.hw.hls.cases import (
     INT8,
     INT16,
-    LIVE,
+    counted,
     forms,
     kernels,
     label,
     live_counts,
-    number,
     reference,
     spoil,
     tensor,
@@ -47,7 +46,7 @@ def kernel(shape: str, stream: bool, live: bool) -> Kernel:
         },
         (
             tensor(INT16, tokens, features, stream),
-            *[number(LIVE, stream)] * live,
+            *[counted(stream)] * live,
             tensor(INT8, tokens, features, stream, output=True),
         ),
     )
@@ -77,6 +76,6 @@ def test_every_bit_of_the_shares(shape: str, stream: bool, live: bool) -> None:
         for count in live_counts(tokens) if live else [tokens]:
             part = x.reshape(tokens, groups, tokens)[:count, :, :count].reshape(count, -1)
             expected = reference(op, target, {}, part)
-            given = (spoil(x, count, groups, across=True), *[np.array([count])] * live)
+            given = (spoil(x, count, groups, across=True), *[np.array([count, 0])] * live)
             (y,) = KERNELS.call(label(shape, stream, live), *given)
             np.testing.assert_array_equal(y.reshape(tokens, features), expected)

@@ -84,6 +84,13 @@ def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_a_file_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "p").write_text("mine")
+    with pytest.raises(UserError, match="cannot be written"):
+        write_project(small_network(), ARRAY, tmp_path / "p")
+    assert (tmp_path / "p").read_text() == "mine"
+
+
 def test_a_wrong_configuration_leaves_no_project(tmp_path: Path) -> None:
     with pytest.raises(UserError):
         write_project(small_network(), ARRAY, tmp_path / "p", {"LayerName": {"nothing": {}}})
@@ -115,6 +122,19 @@ def test_the_command_writes_a_project(network_folder: Path, tmp_path: Path, call
     assert (status, error) == (0, "")
     config = yaml.safe_load((tmp_path / "out" / "hls4ml_config.yml").read_text())
     assert config["HLSConfig"]["LayerName"]["add1"]["ReuseFactor"] == 1
+
+
+def test_the_command_says_which_reuse_factor_it_took(
+    network_folder: Path, tmp_path: Path, call: Call
+) -> None:
+    (tmp_path / "c.yml").write_text("LayerName: {qkv: {ReuseFactor: 1}}")
+    status, error = call(
+        *(app, "export", network_folder, "--hls", tmp_path / "out"),
+        *("--hls-config", tmp_path / "c.yml"),
+    )
+    assert status == 0
+    assert error.startswith("warning: ReuseFactor 1 of qkv")
+    assert error.count("\n") == 1
 
 
 def test_a_wrong_io_type_is_named(network_folder: Path, tmp_path: Path, call: Call) -> None:

@@ -7,12 +7,11 @@ import numpy as np
 from hw.ir import Add, TensorSpec
 from tests.hw.hls.cases import (
     INT16,
-    LIVE,
+    counted,
     forms,
     kernels,
     label,
     live_counts,
-    number,
     reference,
     spoil,
     tensor,
@@ -34,7 +33,7 @@ def kernel(shape: str, stream: bool, live: bool) -> Kernel:
         (
             data,
             data,
-            *[number(LIVE, stream)] * live,
+            *[counted(stream)] * live,
             tensor(INT16, tokens, features, stream, output=True),
         ),
     )
@@ -51,6 +50,6 @@ def test_sum_saturates_as_in_the_reference(shape: str, stream: bool, live: bool)
     for count in live_counts(tokens) if live else [tokens]:
         a, b = rng.choice([-32768, -1, 0, 1, 9999, 32767], (2, tokens, features))
         expected = reference(Add("add", 0, ("a", "b"), "y"), target, {}, a[:count], b[:count])
-        given = (spoil(a, count), spoil(b, count), *[np.array([count])] * live)
+        given = (spoil(a, count), spoil(b, count), *[np.array([count, 0])] * live)
         (y,) = KERNELS.call(label(shape, stream, live), *given)
         np.testing.assert_array_equal(y.reshape(tokens, features), expected)

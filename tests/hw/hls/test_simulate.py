@@ -83,8 +83,9 @@ def test_an_encoder_block_of_deit_s_with_half_its_blocks_is_the_references() -> 
 
 
 @pytest.mark.slow
-def test_streams_give_the_references_logits() -> None:
-    network, patches = random_case("prefix and extremes")
+@pytest.mark.parametrize("kind", ["prefix and extremes", "two selectors"])
+def test_streams_give_the_references_logits(kind: str) -> None:
+    network, patches = random_case(kind, images=3)
     with Simulation(network, SMALL, io_type="io_stream") as simulation:
         np.testing.assert_array_equal(simulation.logits(patches), logits(network, patches))
 

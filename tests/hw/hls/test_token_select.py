@@ -10,13 +10,11 @@ from hw.ir import TensorSpec, TokenSelect
 from sim.reference import Selection, fill_up, select_tokens
 from tests.hw.hls.cases import (
     INT16,
-    LIVE,
-    PACKAGE,
+    counted,
     forms,
     kernels,
     label,
     live_counts,
-    number,
     spoil,
     tensor,
     word,
@@ -52,10 +50,9 @@ def kernel(shape: str, stream: bool, live: bool) -> Kernel:
             tensor(INT16, tokens, features, stream),
             votes,
             votes,
-            *[number(LIVE, stream), number(PACKAGE, stream)] * live,
+            *[counted(stream)] * live,
             tensor(INT16, tokens, features, stream, output=True),
-            number(LIVE, stream, output=True),
-            number(PACKAGE, stream, output=True),
+            counted(stream, output=True),
         ),
     )
 
@@ -96,8 +93,8 @@ def test_selected_tokens_package_and_count(shape: str, stream: bool, live: bool)
             part = (array[:count] for array in (x, keep, heads))
             expected, selection = select_tokens(op, *part, before)
             given = [spoil(array, count) for array in (x, keep, heads)]
-            given += [np.array([count]), np.array([package])] * live
-            y, out, is_package = KERNELS.call(label(shape, stream, live), *given)
-            assert (out[0], is_package[0]) == (selection.tokens_out, selection.package)
+            given += [np.array([count, package])] * live
+            y, out = KERNELS.call(label(shape, stream, live), *given)
+            assert out.tolist() == [selection.tokens_out, selection.package]
             target = TensorSpec(tokens, features, 16)
             np.testing.assert_array_equal(y.reshape(tokens, features), fill_up(expected, target))

@@ -7,12 +7,11 @@ import numpy as np
 from hw.ir import Embed, MeanTokens, SelectToken, TensorSpec
 from tests.hw.hls.cases import (
     INT16,
-    LIVE,
+    counted,
     forms,
     kernels,
     label,
     live_counts,
-    number,
     reference,
     spoil,
     tensor,
@@ -60,7 +59,7 @@ def mean_kernel(shape: str, stream: bool, live: bool) -> Kernel:
         {"n_tokens": tokens, "n_in": features, "start": start, "reuse_factor": reuse},
         (
             tensor(INT16, tokens, features, stream),
-            *[number(LIVE, stream)] * live,
+            *[counted(stream)] * live,
             tensor(INT16, 1, features, stream, output=True),
         ),
     )
@@ -110,6 +109,6 @@ def test_the_mean_counts_the_live_tokens_behind_the_prefix(
         for count in live_counts(tokens) if live else [tokens]:
             if count > start:
                 expected = reference(op, TensorSpec(1, features, 16), {}, x[:count])
-                given = (spoil(x, count), *[np.array([count])] * live)
+                given = (spoil(x, count), *[np.array([count, 0])] * live)
                 (y,) = MEAN.call(label(shape, stream, live), *given)
                 np.testing.assert_array_equal(y.reshape(1, features), expected)

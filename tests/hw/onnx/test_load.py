@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -66,10 +67,24 @@ def attribute(name: str, key: str, value: object) -> Callable[[onnx.ModelProto],
     return edit
 
 
-def constant(name: str, array: np.ndarray) -> Callable[[onnx.ModelProto], object]:
+def constant(name: str, value: np.ndarray | bytes) -> Callable[[onnx.ModelProto], object]:
+    """Another array, or other bytes in the shape of the one that was there."""
+
     def edit(model: onnx.ModelProto) -> None:
         (tensor,) = (tensor for tensor in model.graph.initializer if tensor.name == name)
-        tensor.CopyFrom(numpy_helper.from_array(array, name))
+        if isinstance(value, bytes):
+            tensor.raw_data = value
+        else:
+            tensor.CopyFrom(numpy_helper.from_array(value, name))
+
+    return edit
+
+
+def metadata(name: str, key: str, text: str) -> Callable[[onnx.ModelProto], object]:
+    def edit(model: onnx.ModelProto) -> None:
+        (value,) = (value for value in model.graph.value_info if value.name == name)
+        (entry,) = (entry for entry in value.metadata_props if entry.key == key)
+        entry.value = text
 
     return edit
 
@@ -96,6 +111,10 @@ def operator(name: str, op_type: str, domain: str) -> Callable[[onnx.ModelProto]
         (constant("norm1.gain", np.zeros(5, np.int16)), "gain is int16 (5,), expected int16 (16,)"),
         (constant("fc1.index", np.array([0, 0], np.int32)), "expected as many different block"),
         (constant("fc1.payload", np.zeros((1, 4, 4), np.int16)), "is int16, expected int8"),
+        (constant("norm1.gain", b"damage"), "damaged (cannot reshape"),
+        (attribute("fc1", "shape", [2**20, 2**20]), "expected a weight of at most"),
+        (metadata("attend", "groups", "1"), "tensors of (2, 6, 1) groups, expected (2,"),
+        (metadata("qkv", "scales", "[0.0]"), "1 scales, expected 1 or 6, positive"),
         (constant("image.std", np.array([0.0])), "do not fit"),
         (lambda model: node(model, "fc1").ClearField("name"), "(no name): blockvit.Block"),
         (lambda model: node(model, "fc1").input.pop(), "6 inputs, expected 7"),
@@ -129,6 +148,7 @@ def domain_version(model: onnx.ModelProto) -> None:
         (lambda model: helper.set_model_props(model, {"format": "1"}), "damaged metadata"),
         (lambda model: model.graph.node.pop(), "expected 'logits' of the last operation"),
         (lambda model: model.graph.node.pop(0), "no QuantizeImage"),
+        (metadata("patches", "shape", "[9, 20]"), r"patches \(9, 20\) of 8 bits, expected"),
         (
             lambda model: model.graph.node.pop(1),
             "x.onnx: network: norm1 names an unknown tensor 'embed'",
@@ -149,6 +169,30 @@ def test_file_cut_short_is_one_line(share: float, tmp_path: Path) -> None:
     path.write_bytes(data[: int(share * len(data))])
     with pytest.raises(UserError, match="cut short or not a valid ONNX model"):
         load_onnx(path)
+
+
+@pytest.mark.parametrize("kind", ["plain", "two selectors"])
+def test_changed_bytes_give_a_network_or_one_error(kind: str, tmp_path: Path) -> None:
+    path, rng = tmp_path / "x.onnx", np.random.default_rng(0)
+    data = np.frombuffer(export_integer(network_of(kind)).SerializeToString(), np.uint8)
+    for _ in range(80):
+        changed = data.copy()
+        changed[rng.integers(0, len(data), 2)] = rng.choice([0, 1, 127, 128, 255], 2)
+        path.write_bytes(changed.tobytes())
+        with suppress(UserError):
+            load_onnx(path).validate()
+
+
+def test_weights_beside_the_file_are_read_and_others_are_not(tmp_path: Path) -> None:
+    network, path = network_of("plain"), tmp_path / "x.onnx"
+    stored = {"save_as_external_data": True, "location": "weights", "size_threshold": 0}
+    onnx.save(export_integer(network), path, **stored)
+    assert_same(load_onnx(path), network)
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "x.onnx").write_bytes(path.read_bytes().replace(b"weights", b"../weig"))
+    (tmp_path / "weights").rename(tmp_path / "weig")
+    with pytest.raises(UserError, match="outside the directory"):
+        load_onnx(tmp_path / "inner" / "x.onnx")
 
 
 def test_missing_file_is_one_line(tmp_path: Path) -> None:
