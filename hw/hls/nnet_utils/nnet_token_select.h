@@ -56,7 +56,7 @@ struct token_count {
 // The fates of the first `tokens` tokens.
 template <class keep_T, class heads_T, typename CONFIG_T>
 token_count token_fates(keep_T *keep, heads_T *heads, unsigned tokens, bool package,
-                 token_fate fates[CONFIG_T::n_tokens]) {
+                        token_fate fates[CONFIG_T::n_tokens]) {
     #pragma HLS INLINE
     const int bits = blockvit::average_widths<CONFIG_T::n_tokens>::total;
     blockvit::score_t scores[CONFIG_T::n_tokens];

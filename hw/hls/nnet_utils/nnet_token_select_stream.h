@@ -33,8 +33,14 @@ Load:
     for (unsigned t = 0; t < CONFIG_T::n_tokens; t++) {
         #pragma HLS PIPELINE II=1
         read_token(data, waiting[t]);
-        read_token(keep, &keeps[t * CONFIG_T::n_heads]);
-        read_token(heads, &weights[t * CONFIG_T::n_heads]);
+        const keep_T keep_word = keep.read();
+        const heads_T heads_word = heads.read();
+    Votes:
+        for (unsigned h = 0; h < CONFIG_T::n_heads; h++) {
+            #pragma HLS UNROLL
+            keeps[t * CONFIG_T::n_heads + h] = keep_word[h];
+            weights[t * CONFIG_T::n_heads + h] = heads_word[h];
+        }
     }
     const token_count count = token_fates<typename keep_T::value_type, typename heads_T::value_type, CONFIG_T>(
         keeps, weights, tokens, package, fates);

@@ -67,15 +67,16 @@ def streams(shape: str) -> Iterator[tuple[IntArray, IntArray, IntArray]]:
     size = (tokens, features)
     gain = rng.integers(8000, 16000, features)
     offset = rng.integers(-(2**18), 2**18, features)
-    yield rng.integers(-3000, 3000, size), gain, offset
-    yield rng.integers(-2, 3, size), gain, offset
-    yield np.full(size, -32768), gain, offset
-    largest = rng.choice([-32768, 32767], features)
-    ends = rng.choice([-(2**31), 2**31 - 1], features)
-    yield rng.choice([-32768, 32767], size), largest, ends
+    ends = rng.choice([-32768, 32767], size)
     spike = np.full(size, 32767)
     spike[:, 0] = -32768
-    yield spike, largest, ends
+    for x in (rng.integers(-3000, 3000, size), rng.integers(-2, 3, size), ends, spike):
+        yield x, gain, offset
+    yield np.full(size, -32768), gain, offset
+    largest = rng.choice([-32768, 32767], features)
+    limits = rng.choice([-(2**31), 2**31 - 1], features)
+    yield ends, largest, limits
+    yield spike, largest, limits
 
 
 @forms(SHAPES)
