@@ -15,6 +15,7 @@ from timm.models.vision_transformer import VisionTransformer
 _FOLDER = Path(__file__).resolve().parent
 WEIGHTS_PATH = _FOLDER / "vit_fashion.safetensors"
 IMAGES_PATH = _FOLDER / "images.safetensors"
+SELECTORS_PATH = _FOLDER / "selectors.safetensors"
 
 # Mean and standard deviation of the 60000 training images, pixels scaled to [0, 1].
 MEAN = (0.2860,)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from types import TracebackType
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,7 +23,7 @@ Tensors = Mapping[str, NDArray[np.integer[Any]]]
 """By name in the IR, int8 or int16 (tokens, features), the live tokens alone."""
 
 
-class Executor(AbstractContextManager["Executor"], Protocol):
+class Executor(Protocol):
     """A way to run a network."""
 
     def logits(self, images: Sequence[InputImage]) -> NDArray[np.integer[Any]]:
@@ -45,20 +44,9 @@ class Mismatch(Exception):
 class Onnx:
     """The integer ONNX file, in ONNX Runtime."""
 
-    def __init__(self, network: Network, array: ArrayConfig) -> None:
+    def __init__(self, network: Network) -> None:
         self._model = export_integer(network)
         self._session = OnnxExecutor(self._model)
-
-    def __enter__(self) -> Onnx:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        pass
 
     def logits(self, images: Sequence[InputImage]) -> NDArray[np.integer[Any]]:
         return self._session.logits(np.stack([_pixels(image) for image in images]))
@@ -70,20 +58,8 @@ class Onnx:
 class Hls:
     """The HLS project, compiled with g++."""
 
-    def __init__(self, network: Network, array: ArrayConfig) -> None:
-        self._network, self._array = network, array
-        self._simulation = Simulation(network, array)
-
-    def __enter__(self) -> Hls:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._simulation.__exit__(kind, error, trace)
+    def __init__(self, network: Network, array: ArrayConfig, simulation: Simulation) -> None:
+        self._network, self._array, self._simulation = network, array, simulation
 
     def logits(self, images: Sequence[InputImage]) -> NDArray[np.integer[Any]]:
         return self._simulation.logits(np.stack([image.patches for image in images]))
@@ -100,17 +76,6 @@ class Rtl:
     def __init__(self, network: Network, array: ArrayConfig) -> None:
         self._network, self._program = network, compile_network(network, array)
 
-    def __enter__(self) -> Rtl:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        pass
-
     def logits(self, images: Sequence[InputImage]) -> NDArray[np.integer[Any]]:
         found = []
         for run in measure_images(self._network, self._program, images, Conditions()):
@@ -124,10 +89,18 @@ class Rtl:
         return {}
 
 
-EXECUTORS: dict[str, Callable[[Network, ArrayConfig], Executor]] = {
-    "onnx": Onnx,
-    "hls": Hls,
-    "rtl": Rtl,
+@contextmanager
+def _hls(network: Network, array: ArrayConfig) -> Iterator[Executor]:
+    with Simulation(network, array) as simulation:
+        yield Hls(network, array, simulation)
+
+
+Opening = Callable[[Network, ArrayConfig], AbstractContextManager[Executor]]
+
+EXECUTORS: dict[str, Opening] = {
+    "onnx": lambda network, array: nullcontext(Onnx(network)),
+    "hls": _hls,
+    "rtl": lambda network, array: nullcontext(Rtl(network, array)),
 }
 """By the names that the command line takes."""
 

@@ -11,16 +11,20 @@ from rich.progress import Progress
 from prune.demo import (
     CLASSES,
     IMAGES_PATH,
+    SELECTORS_PATH,
     WEIGHTS_PATH,
     build_demo,
     load_bundled,
     load_bundled_weights,
+    normalize,
 )
 from prune.demo.bundle import balanced_indices
 from prune.demo.checkpoint import load_demo
 from prune.demo.evaluate import top1
 from prune.demo.fashion import load_split, read_idx
 from prune.demo.train import Recipe, Trainer, augment
+from prune.tokens.files import load_selected
+from prune.tokens.live import live_tokens
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
@@ -32,9 +36,19 @@ def test_demo_has_at_least_49_patch_tokens() -> None:
     assert build_demo().patch_embed.num_patches >= 49
 
 
-@pytest.mark.parametrize("path", [IMAGES_PATH, WEIGHTS_PATH], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [IMAGES_PATH, SELECTORS_PATH, WEIGHTS_PATH], ids=lambda path: path.name
+)
 def test_bundled_file_stays_under_2_megabytes(path: Path) -> None:
     assert path.stat().st_size < 2_000_000
+
+
+def test_bundled_selectors_leave_the_demo_its_accuracy() -> None:
+    loaded = load_selected("demo", None, SELECTORS_PATH)
+    images, labels = load_bundled("test")
+    assert top1(loaded.model, images, labels) > 0.85
+    live = live_tokens(loaded.model, normalize(images[:256]))
+    assert all(found.tokens.mean() < 30 for found in live.values())
 
 
 def test_bundled_test_images_are_class_balanced() -> None:

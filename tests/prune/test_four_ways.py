@@ -9,27 +9,22 @@ import pytest
 from hw.config import ArrayConfig
 from hw.ir import Network, load_network
 from prune.data import calibration_images
+from prune.demo import SELECTORS_PATH
 from prune.models import load_model
 from prune.quantize import quantize
-from prune.tokens import attach_
+from prune.tokens.files import load_selected
 from sim.agree import agreements
 from sim.images import input_images
 from tests.prune.test_deit_s import thinned
-from tests.prune.tokens.small import decide_by_noise_
 
 IMAGES = 32
 
 pytestmark = pytest.mark.slow
 
 
-def demo(selectors: bool) -> Network:
-    loaded = load_model("demo")
-    images = calibration_images(loaded, count=16)
-    if selectors:
-        model = attach_(loaded.model, [1, 3])
-        for selector in model.selectors.values():
-            decide_by_noise_(selector)
-    return quantize(loaded, images, (16, 16))
+def demo(selectors: Path | None) -> Network:
+    loaded = load_model("demo") if selectors is None else load_selected("demo", None, selectors)
+    return quantize(loaded, calibration_images(loaded, count=16), (16, 16))
 
 
 def check(network: Network, images: int, *executors: str) -> None:
@@ -40,7 +35,7 @@ def check(network: Network, images: int, *executors: str) -> None:
 
 
 def test_dense_demo() -> None:
-    check(demo(selectors=False), IMAGES, "onnx", "hls", "rtl")
+    check(demo(None), IMAGES, "onnx", "hls", "rtl")
 
 
 def test_pruned_demo(pruned_demo: Path) -> None:
@@ -48,7 +43,7 @@ def test_pruned_demo(pruned_demo: Path) -> None:
 
 
 def test_demo_with_selectors() -> None:
-    check(demo(selectors=True), IMAGES, "onnx", "hls", "rtl")
+    check(demo(SELECTORS_PATH), IMAGES, "onnx", "hls", "rtl")
 
 
 @pytest.mark.parametrize("density", [1.0, 0.5])

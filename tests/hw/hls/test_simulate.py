@@ -48,14 +48,24 @@ def test_every_tensor_of_a_network_is_the_references(kind: str) -> None:
     assert_equal(*random_case(Shape(**(KINDS | SELECTING)[kind])))
 
 
-@pytest.mark.slow
-def test_every_tensor_of_the_demo_is_the_references() -> None:
+def demo() -> tuple[Network, np.ndarray]:
+    """The bundled network and random images."""
     network = load_network(DEMO)
     spec = network.tensors[Network.INPUT]
     size = (4, spec.tokens, spec.features)
-    assert_equal(
-        network, np.random.default_rng(0).integers(-128, 128, size, np.int8), ArrayConfig()
-    )
+    return network, np.random.default_rng(0).integers(-128, 128, size, np.int8)
+
+
+@pytest.mark.slow
+def test_every_tensor_of_the_demo_is_the_references() -> None:
+    assert_equal(*demo(), ArrayConfig())
+
+
+@pytest.mark.slow
+def test_streams_give_the_demos_logits() -> None:
+    network, patches = demo()
+    with Simulation(network, ArrayConfig(), io_type="io_stream") as simulation:
+        np.testing.assert_array_equal(simulation.logits(patches), logits(network, patches))
 
 
 def encoder_block(network: Network) -> Network:

@@ -9,7 +9,7 @@ import pytest
 
 from sim.agree import EXECUTORS
 from sim.cli import app
-from tests.sim.agree.test_compare import Wrong
+from tests.sim.agree.test_compare import Wrong, opening
 from tests.support import SMALL, Call
 
 DEMO = Path(__file__).parents[2] / "golden" / "demo"
@@ -25,7 +25,7 @@ def test_pruned_demo_is_one_network_in_four_executors(tmp_path: Path, call: Call
 def test_difference_is_an_error(
     network_folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(EXECUTORS, "onnx", Wrong)
+    monkeypatch.setitem(EXECUTORS, "onnx", opening(Wrong))
     run = ("agree", network_folder, "--images", 2, "--skip", "hls,rtl", *SMALL)
     status, message = call(app, *run)
     assert status == 1 and "error: random, onnx: " in message

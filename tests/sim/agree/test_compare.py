@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import TracebackType
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from hw.config import ArrayConfig
 from hw.ir import Network
 from sim import reference
 from sim.agree import EXECUTORS, agreements, first_difference
-from sim.agree.executors import Mismatch, Onnx
+from sim.agree.executors import Mismatch, Onnx, Opening
 from sim.images import InputImage, input_images
 from tests.support import small_network
 
@@ -26,19 +26,8 @@ class Wrong:
 
     tensor = ""
 
-    def __init__(self, network: Network, array: ArrayConfig) -> None:
+    def __init__(self, network: Network) -> None:
         self.network = network
-
-    def __enter__(self) -> Wrong:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        pass
 
     def logits(self, images: Sequence[InputImage]) -> NDArray[np.integer[Any]]:
         found = reference.logits(self.network, np.stack([image.patches for image in images]))
@@ -59,6 +48,10 @@ class Failing(Wrong):
 
     def logits(self, images: Sequence[InputImage]) -> NDArray[np.integer[Any]]:
         raise Mismatch("image 1: wrong value at cycle 7")
+
+
+def opening(executor: type[Wrong]) -> Opening:
+    return lambda network, array: nullcontext(executor(network))
 
 
 @pytest.fixture
@@ -83,7 +76,7 @@ def test_first_operation_that_differs_is_named(
 ) -> None:
     select = next(op for op in network.ops if op.kind == "token_select")
     monkeypatch.setattr(Wrong, "tensor", select.output)
-    monkeypatch.setitem(EXECUTORS, "onnx", Wrong)
+    monkeypatch.setitem(EXECUTORS, "onnx", opening(Wrong))
     difference = answers(network, "onnx")[1]
     assert difference is not None
     assert difference.startswith(f"bundled test image 1, resized as a stand-in: {select.name}: ")
@@ -93,7 +86,7 @@ def test_first_operation_that_differs_is_named(
 def test_executor_that_finds_a_difference_itself_is_quoted(
     network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(EXECUTORS, "rtl", Failing)
+    monkeypatch.setitem(EXECUTORS, "rtl", opening(Failing))
     assert answers(network, "rtl")[1] == "image 1: wrong value at cycle 7"
 
 
@@ -108,7 +101,6 @@ def test_shapes_may_differ_too(network: Network) -> None:
 def test_every_tensor_of_onnx_is_the_references(network: Network) -> None:
     image = input_images(network.image, "0", 1)[0]
     expected = reference.execute(network, image.patches)
-    with Onnx(network, ArrayConfig()) as executor:
-        found = executor.tensors(image)
+    found = Onnx(network).tensors(image)
     assert {op.output for op in network.ops} <= found.keys()
     assert first_difference(network, expected, found) is None
