@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 
 import numpy as np
 import onnx
 from onnx import helper
 
-from hw.errors import UserError
 from hw.ir import Network
 from hw.onnx.domain import DOMAIN, IR_VERSION, OPSET, VERSION
-from hw.onnx.names import LOGITS, value_name
+from hw.onnx.names import LOGITS, check_names, value_name
 from hw.onnx.nodes import Initializers, image_node, op_nodes
 from hw.onnx.operators import OPERATORS, function_protos
 from hw.onnx.values import image_info, logits_info, tensor_infos
@@ -48,7 +46,7 @@ def export_integer(network: Network) -> onnx.ModelProto:
         arrays.tensors,
         value_info=list(tensor_infos(network)),
     )
-    _check_names(graph)
+    check_names(graph)
     used = {node.op_type for node in nodes if node.domain == DOMAIN}
     model = helper.make_model(
         graph,
@@ -67,16 +65,3 @@ def export_integer(network: Network) -> onnx.ModelProto:
         },
     )
     return model
-
-
-def _check_names(graph: onnx.GraphProto) -> None:
-    """That no value is written twice."""
-    values = [value.name for value in graph.input]
-    values += [tensor.name for tensor in graph.initializer]
-    values += [output for node in graph.node for output in node.output]
-    name, count = Counter(values).most_common(1)[0]
-    if count > 1:
-        raise UserError(
-            f"network: {name!r} would name {count} values of an ONNX file; rename the operation, "
-            "tensor or parameter with that name"
-        )

@@ -6,6 +6,7 @@ from sim.cli.agree import agree
 from sim.cli.bandwidth import bandwidth
 from sim.cli.bench import bench
 from sim.cli.energy_check import energy_check
+from sim.cli.qdq import qdq
 from sim.cli.report import report
 from sim.cli.run import run
 from sim.cli.tb import tb
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command("run")(run)
 app.command("report")(report)
 app.command("agree")(agree)
+app.command("qdq")(qdq)
 app.command("energy-check")(energy_check)
 app.command("timeline")(timeline)
 app.command("tb")(tb)

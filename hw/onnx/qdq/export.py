@@ -9,7 +9,7 @@ import onnx
 from onnx import helper
 
 from hw.ir import Linear, Network, TokenSelect
-from hw.onnx.names import IMAGE, LOGITS, value_name
+from hw.onnx.names import IMAGE, LOGITS, check_names, value_name
 from hw.onnx.qdq.compact import without_idle_units
 from hw.onnx.qdq.graph import IR_VERSION, OPSET, Graph
 from hw.onnx.qdq.operations import Operations
@@ -29,7 +29,7 @@ def export_qdq(network: Network) -> onnx.ModelProto:
     is free, but 1 where tokens are selected. Hidden units that pruning has cut off are left out.
 
     Raises:
-        UserError: the network is not consistent.
+        UserError: the network is not consistent, or two of its names would be one in the file.
     """
     network.validate()
     network = without_idle_units(network)
@@ -83,6 +83,7 @@ def _model(network: Network, graph: Graph, scales: dict[str, float]) -> onnx.Mod
         [helper.make_tensor_value_info(LOGITS, kind, (batch, classes))],
         list(graph.initializers.values()),
     )
+    check_names(proto)
     model = helper.make_model(
         proto,
         producer_name="blockvit",
