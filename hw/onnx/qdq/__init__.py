@@ -11,7 +11,7 @@ From a file, ours or another's, to the IR:
 
     values      what the values of a graph stand for
     evaluate    constants, and the indices of moved elements
-    arithmetic, scaling, stream, products, rounding, selections   what operators do to them
+    arithmetic, scaling, stream, products, attention, rounding, selections   what operators do
     handlers, read   operator by operator, node by node
     units, tables, network, load   the network behind the output
 

@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 
 from hw.onnx.problems import Unmapped
-from hw.onnx.qdq import arithmetic, curves, products, rounding, stream
+from hw.onnx.qdq import arithmetic, attention, curves, products, rounding, stream
 from hw.onnx.qdq.values import MOST_ELEMENTS, ZERO, Constant, Curve, Levels, Value, View, Weight
 from hw.quantization import Floats
 
@@ -91,7 +91,7 @@ def _quantize(node: onnx.NodeProto, inputs: list[Value], attributes: Attributes)
 def _matmul(node: onnx.NodeProto, inputs: list[Value], attributes: Attributes) -> Value:
     a, b = inputs
     if isinstance(a, View) and isinstance(b, View):
-        return products.attention(a, b, node.output[0])
+        return attention.product(a, b, node.output[0])
     return products.linear(_view(a), _weight(b), None, node.output[0])
 
 
@@ -123,7 +123,7 @@ def _conv(node: onnx.NodeProto, inputs: list[Value], attributes: Attributes) -> 
 
 
 def _softmax(node: onnx.NodeProto, inputs: list[Value], attributes: Attributes) -> Value:
-    return products.softmax(_view(inputs[0]), attributes.get("axis", -1), node.output[0])
+    return attention.softmax(_view(inputs[0]), attributes.get("axis", -1), node.output[0])
 
 
 def _layernorm(node: onnx.NodeProto, inputs: list[Value], attributes: Attributes) -> Value:
