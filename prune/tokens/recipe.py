@@ -40,9 +40,9 @@ class TokenRecipe(Recipe):
     freeze: float = 0.4
     """Share of the steps, at first, in which the backbone stays as it is; 1: it is not trained."""
 
-    quiet: float = 0.3
+    quiet: float = 0.0
     """Share of the steps, at last, whose decisions are drawn without noise, as at inference; before
-    them, from the end of `warm`, the noise fades."""
+    them, from the end of `warm`, the noise fades. 0: it stays as it is to the end."""
 
     keep_weight: float = 2.0
     """Of the squared distance from the schedule's keep rates."""

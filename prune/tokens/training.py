@@ -131,7 +131,9 @@ class SelectorTrainer(Trainer):
         return value
 
     def _noise(self) -> float:
-        """Of the next step's decisions: 1 at the end of the warm-up, 0 in the quiet steps."""
+        """Of the next step's decisions: 1, or fading from there to 0 in the quiet steps."""
+        if not self.recipe.quiet:
+            return 1.0
         quiet = self.steps * (1 - self.recipe.quiet)
         if self.step >= quiet:
             return 0.0

@@ -177,8 +177,20 @@ def test_digest_follows_weights_and_masks(pruned_demo: Path) -> None:
     assert whole.digest != read_run(pruned_demo).digest
 
 
-def test_noise_fades_until_decisions_are_those_of_inference(
-    pruned_demo: Path, class_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("quiet", "expected"),
+    [
+        pytest.param(1 / 3, [1.0, 0.5, 0.0, 0.0], id="fades"),
+        pytest.param(0.0, [1.0] * 4, id="stays"),
+    ],
+)
+def test_noise_of_the_decisions(
+    quiet: float,
+    expected: list[float],
+    pruned_demo: Path,
+    class_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     noise = []
 
@@ -187,5 +199,5 @@ def test_noise_fades_until_decisions_are_those_of_inference(
         return Drawing(**fields)
 
     monkeypatch.setattr("prune.tokens.training.Drawing", watching)
-    train(pruned_demo, class_folder, tmp_path, quiet=1 / 3)
-    assert noise == [1.0, 0.5, 0.0, 0.0]
+    train(pruned_demo, class_folder, tmp_path, quiet=quiet)
+    assert noise == expected
