@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime
-from numpy.typing import NDArray
 from torch import Tensor
 
-from hw.blocks import split_blocks
 from hw.ir import Network
-from hw.onnx.files import write_model
+from hw.onnx.files import read_model, write_model
 from hw.onnx.names import IMAGE
 from hw.onnx.qdq.export import export_qdq
+from hw.onnx.run import open_session
 from prune.export import export_onnx
 from prune.models import LoadedModel
 from prune.quantize import quantize
-
-_ERRORS_ONLY = 3
+from prune.rounds import timed
+from sim.report.work import blocks
 
 
 @dataclass(frozen=True)
@@ -40,15 +36,8 @@ class OnnxLatency:
 
 def kept_share(network: Network) -> float:
     """Kept weight blocks by all, in the encoder blocks."""
-    kept = total = 0
-    for op in network.linears():
-        if op.block >= 0:
-            weight = network.param(op, "weight")
-            kept += len(split_blocks(weight, op.block_shape)[0])
-            total += math.prod(
-                -(-size // step) for size, step in zip(weight.shape, op.block_shape, strict=True)
-            )
-    return kept / max(total, 1)
+    found = [blocks(network, op) for op in network.linears() if op.block >= 0]
+    return sum(each.kept for each in found) / max(sum(each.total for each in found), 1)
 
 
 def measure(
@@ -75,25 +64,10 @@ def measure(
     write_model(export_qdq(dense), files[1])
     write_model(export_qdq(pruned), files[2])
     image = calibration[:1].numpy().astype(np.float32)
-    seconds = _rounds([_session(file, threads) for file in files], image, rounds)
-    for (form, share), file, times in zip(shares.items(), files, seconds, strict=True):
-        yield OnnxLatency(form, share, file.stat().st_size / 1e6, 1000 * min(times))
-
-
-def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = _ERRORS_ONLY
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-def _rounds(
-    sessions: list[onnxruntime.InferenceSession], image: NDArray[Any], rounds: int
-) -> list[list[float]]:
-    seconds: list[list[float]] = [[] for _ in sessions]
-    for _ in range(rounds + 1):
-        for session, times in zip(sessions, seconds, strict=True):
-            started = time.perf_counter()
-            session.run(None, {IMAGE: image})
-            times.append(time.perf_counter() - started)
-    return [times[1:] for times in seconds]
+    runs = {
+        form: partial(open_session(read_model(file), str(file), threads).run, None, {IMAGE: image})
+        for form, file in zip(shares, files, strict=True)
+    }
+    seconds = timed(runs, rounds)
+    for (form, share), file in zip(shares.items(), files, strict=True):
+        yield OnnxLatency(form, share, file.stat().st_size / 1e6, 1000 * min(seconds[form]))

@@ -6,18 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime
 
 from hw.ir import Network
 from hw.onnx.names import IMAGE
 from hw.onnx.qdq.export import export_qdq
 from hw.onnx.qdq.scales import tensor_scales
+from hw.onnx.run import open_session
 from sim.images import InputImage
 from sim.reference import logits
 
 INT8_STEP = 256
 """Units of 16 bits in one of 8 of the same range."""
-_ERRORS_ONLY = 3
 
 
 @dataclass(frozen=True)
@@ -32,11 +31,7 @@ class Distance:
 
 def distance(network: Network, images: Sequence[InputImage]) -> Distance:
     """The logits of QDQ ONNX in ONNX Runtime against those of the integer reference."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
-    session = onnxruntime.InferenceSession(
-        export_qdq(network).SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = open_session(export_qdq(network), network.model)
     pixels = [image.pixels for image in images if image.pixels is not None]
     real = np.concatenate([session.run(None, {IMAGE: one[None]})[0] for one in pixels])
     levels = real / tensor_scales(network)[network.output]

@@ -19,6 +19,26 @@ _ERRORS_ONLY = 3
 """Of ONNX Runtime's levels of logging."""
 
 
+def open_session(
+    model: onnx.ModelProto, name: str, threads: int = 1
+) -> onnxruntime.InferenceSession:
+    """ONNX Runtime on the CPU with a model, quiet but for errors.
+
+    Raises:
+        UserError: ONNX Runtime cannot load the model called `name`.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = threads
+    options.log_severity_level = _ERRORS_ONLY
+    try:
+        return onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # ONNX Runtime's exceptions have no common base
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{name}: ONNX Runtime cannot load it ({reason})") from error
+
+
 class OnnxExecutor:
     """A file or model in ONNX Runtime on the CPU.
 
@@ -33,18 +53,8 @@ class OnnxExecutor:
 
     def __init__(self, model: Path | onnx.ModelProto, every: bool = False, threads: int = 1):
         name = str(model) if isinstance(model, Path) else model.graph.name
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = threads
-        options.log_severity_level = _ERRORS_ONLY
         loaded = read_model(model) if isinstance(model, Path) else model
-        source = (with_all_outputs(loaded) if every else loaded).SerializeToString()
-        try:
-            self._session = onnxruntime.InferenceSession(
-                source, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime's exceptions have no common base
-            reason = str(error).strip().splitlines()[0]
-            raise UserError(f"{name}: ONNX Runtime cannot load it ({reason})") from error
+        self._session = open_session(with_all_outputs(loaded) if every else loaded, name, threads)
         batch, *self.image_shape = self._session.get_inputs()[0].shape
         self._batched = not isinstance(batch, int)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from hw.errors import UserError
+from prune.rounds import timed
 from prune.tokens.attach import attach_
 from prune.tokens.baselines import Baseline
 from prune.tokens.evit import EViT
@@ -56,7 +56,8 @@ def measure(model: nn.Module, images: Tensor, keep: float, rounds: int) -> Itera
     methods = variants(model, images, keep)
     everything = {"dense": model, **methods}
     runs = {name: partial(changed, images) for name, changed in everything.items()}
-    seconds = _rounds(runs, rounds)
+    with torch.no_grad():
+        seconds = timed(runs, rounds)
     dense = seconds.pop("dense")
     for name, times in seconds.items():
         yield Latency(
@@ -109,14 +110,3 @@ def _record(model: nn.Module, images: Tensor) -> Record:
     with recording(model) as record:
         model(images)
     return record
-
-
-@torch.no_grad()
-def _rounds(runs: Mapping[str, Callable[[], Tensor]], rounds: int) -> dict[str, Sequence[float]]:
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds + 1):
-        for name, run in runs.items():
-            started = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - started)
-    return {name: times[1:] for name, times in seconds.items()}

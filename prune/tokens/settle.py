@@ -112,8 +112,8 @@ def retarget(folder: Path, data: Path, out: Path, share: float, images: int) -> 
     samples = Samples.of(run.student, pictures, images, run.settings.source.seed).images
     thresholds = [selector.threshold for selector in selectors.values()]
     levels, live = settle(run, share, samples, thresholds)
-    trained = {key: run.report["tokens"][key] for key in run.report["tokens"] if key != "levels"}
-    trained.pop("held_out_after", None)
+    settled = ("levels", "held_out_after")
+    trained = {key: value for key, value in run.report["tokens"].items() if key not in settled}
     log = trained | {"levels": levels, "retargeted_from": folder.name}
     return write_selected(run, share, log, out, live)
 

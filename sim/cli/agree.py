@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -16,8 +16,10 @@ from hw.config import ArrayConfig
 from hw.errors import UserError
 from hw.ir import load_network
 from hw.program.files import read_description
-from sim.agree import EXECUTORS, Agreement, agreements
 from sim.images import input_images
+
+if TYPE_CHECKING:
+    from sim.agree import Agreement
 
 DIFFERENT = 1
 """Exit status when an executor differs from the reference."""
@@ -29,9 +31,7 @@ def agree(
     image: Annotated[
         str, typer.Option(help="Number of the first bundled image, an image, or a folder of them.")
     ] = "0",
-    skip: Annotated[
-        str, typer.Option(help=f"Executors to leave out: {', '.join(EXECUTORS)}.")
-    ] = "",
+    skip: Annotated[str, typer.Option(help="Executors to leave out, as onnx,hls.")] = "",
     json: Annotated[Path | None, typer.Option(help="JSON file of the table.")] = None,
     config: options.Config = None,
     rows: options.Rows = None,
@@ -46,6 +46,9 @@ def agree(
     All logits must be equal, bit for bit; else the first operation that differs is named, and the
     exit status is 1.
     """
+    # The executors' libraries take a second to load, which the other commands do without.
+    from sim.agree import EXECUTORS, agreements
+
     left_out = [name for name in skip.split(",") if name]
     unknown = [name for name in left_out if name not in EXECUTORS]
     if unknown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,8 @@ from hw.hls.streams import with_copies
 from sim.benches.random_network import Shape, random_network
 
 
-def copied(**shape: object) -> list[LayerEntry]:
-    network, _ = random_network(Shape(tokens=8, prefix=1, **shape))  # type: ignore[arg-type]
+def copied(**shape: Any) -> list[LayerEntry]:
+    network, _ = random_network(Shape(tokens=8, prefix=1, **shape))
     return with_copies([layer for group in layer_entries(network).values() for layer in group])
 
 
